@@ -1,0 +1,159 @@
+package httpclient
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const defaultLimit = 5
+
+// Limiter bounds how many requests are at a server at once, across all
+// clients that share it. It remembers a server only while somebody asks it
+// something.
+type Limiter struct {
+	limit int
+
+	mu    sync.Mutex
+	hosts map[string]*host
+}
+
+// NewLimiter returns a Limiter of perHost requests at once; 5 when it is 0.
+func NewLimiter(perHost int) *Limiter {
+	if perHost <= 0 {
+		perHost = defaultLimit
+	}
+	return &Limiter{limit: perHost, hosts: map[string]*host{}}
+}
+
+// host is one server's share. A request takes up weight of its limit: a busy
+// server doubles the weight, which halves how many fit, and each answer that
+// is not busy takes one off again.
+type host struct {
+	users int // guarded by Limiter.mu
+	sem   *semaphore.Weighted
+
+	mu     sync.Mutex
+	limit  int64
+	weight int64
+}
+
+// hold returns the server's share and keeps it remembered until drop.
+func (l *Limiter) hold(name string) *host {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := l.hosts[name]
+	if h == nil {
+		h = &host{sem: semaphore.NewWeighted(int64(l.limit)), limit: int64(l.limit), weight: 1}
+		l.hosts[name] = h
+	}
+	h.users++
+	return h
+}
+
+func (l *Limiter) drop(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h := l.hosts[name]; h.users > 1 {
+		h.users--
+	} else {
+		delete(l.hosts, name)
+	}
+}
+
+func (h *host) acquire(ctx context.Context) (release func(), err error) {
+	h.mu.Lock()
+	weight := h.weight
+	h.mu.Unlock()
+	if err := h.sem.Acquire(ctx, weight); err != nil {
+		return nil, err
+	}
+	return func() { h.sem.Release(weight) }, nil
+}
+
+func (h *host) answered(busy bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if busy {
+		h.weight = min(2*h.weight, h.limit)
+	} else {
+		h.weight = max(h.weight-1, 1)
+	}
+}
+
+// limited is the transport of one try: it waits for a place at the server
+// and keeps it until the body is closed. The timeout starts once the place is
+// found, since waiting for one is not the server's fault.
+type limited struct {
+	client *Client
+	next   http.RoundTripper
+}
+
+func (t *limited) RoundTrip(req *http.Request) (*http.Response, error) {
+	limiter, server := t.client.cfg.Limiter, t.client.server
+	host := limiter.hold(server)
+	release, err := host.acquire(req.Context())
+	if err != nil {
+		limiter.drop(server)
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(req.Context(), t.client.cfg.Timeout, errTimeout)
+	done := sync.OnceFunc(func() {
+		cancel()
+		release()
+		limiter.drop(server)
+	})
+
+	t.client.requests.Add(1)
+	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		err = timedOut(ctx, err)
+		done()
+		return nil, err
+	}
+	host.answered(resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500)
+	resp.Body = &heldBody{ReadCloser: resp.Body, ctx: ctx, done: done}
+	return resp, nil
+}
+
+// CloseIdleConnections lets http.Client's own method reach the transport.
+func (t *limited) CloseIdleConnections() {
+	if closer, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
+}
+
+// heldBody ends a try when it is closed.
+type heldBody struct {
+	io.ReadCloser
+	ctx  context.Context
+	done func()
+}
+
+func (b *heldBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = timedOut(b.ctx, err)
+	}
+	return n, err
+}
+
+func (b *heldBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.done()
+	return err
+}
+
+func timedOut(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errTimeout) {
+		return errTimeout
+	}
+	return err
+}

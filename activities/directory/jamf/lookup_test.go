@@ -1,0 +1,104 @@
+package jamf_test
+
+import (
+	"strconv"
+	"testing"
+
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/jamf/jamftest"
+)
+
+func lookup(t *testing.T, source directory.Source, ids ...directory.Identity) (*snapshot, error) {
+	t.Helper()
+	s := &snapshot{users: map[directory.Identity]directory.User{}}
+	err := source.Lookup(t.Context(), ids, s.add)
+	if s.summary != nil {
+		t.Error("a looked-up page has a summary")
+	}
+	return s, err
+}
+
+func identity(kind directory.Kind, id int) directory.Identity {
+	return directory.Identity{Kind: kind, ID: strconv.Itoa(id)}
+}
+
+func TestLookupFindsWhatReadReadAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for name, release := range releases() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{Release: &release}).everyone()
+			b.server.Demo(130)
+			b.server.GenerateEndUsers(5)
+			whole := mustRead(t, b.source(t))
+			ids := []directory.Identity{
+				identity(directory.Account, 999), identity(directory.EndUser, 999), identity(directory.APIClient, 999), identity(directory.DirectoryGroup, 999),
+				identity(directory.DirectoryGroup, 1), // a group, but not of a directory
+				{Kind: directory.Account, ID: "../1"},
+			}
+			for id := range whole.users {
+				ids = append(ids, id)
+			}
+			s, err := lookup(t, b.source(t), ids...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, len(s.users), len(whole.users))
+			for id, want := range whole.users {
+				equal(t, s.users[id], want)
+			}
+		})
+	}
+}
+
+func TestLookupOfNobody(t *testing.T) {
+	t.Parallel()
+	b := setup(t, jamftest.Config{})
+	if s, err := lookup(t, b.source(t)); err != nil || s.pages != 0 || len(b.server.Requests()) != 0 {
+		t.Errorf("%d pages, %v, %v", s.pages, err, b.server.Requests())
+	}
+}
+
+// A 404 must not pass for a removal where the endpoint itself is missing or
+// out of order.
+func TestLookupDoesNotTrustA404Alone(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]jamftest.FaultFunc{
+		"no newer details":        jamftest.On("/api/v1/accounts/", jamftest.HTML(404, "Not Found")),
+		"no newer user details":   jamftest.On("/api/v1/users/", jamftest.HTML(404, "Not Found")),
+		"no newer client details": jamftest.On("/api/v1/api-integrations/", jamftest.HTML(404, "Not Found")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{}).everyone()
+			b.server.Demo(10)
+			b.server.GenerateEndUsers(5)
+			b.server.SetFault(fault)
+			s, err := lookup(t, b.source(t), identity(directory.Account, 5), identity(directory.EndUser, 5), identity(directory.APIClient, 2))
+			if err != nil || len(s.users) != 3 {
+				t.Errorf("%d found, %v", len(s.users), err)
+			}
+		})
+	}
+	b := setup(t, jamftest.Config{Release: new(jamftest.ClassicOnly())})
+	b.server.Demo(10)
+	b.server.SetFault(jamftest.On("/JSSResource/accounts/userid/", jamftest.HTML(404, "Not Found")))
+	_, err := lookup(t, b.source(t), identity(directory.Account, 5))
+	wantCode(t, err, directory.Inconsistent)
+}
+
+func TestLookupOfWhatMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	for kind, privilege := range map[directory.Kind]string{
+		directory.Account: "Read Accounts", directory.EndUser: "Read User",
+		directory.APIClient: "Read API Integrations", directory.DirectoryGroup: "Read Account Groups",
+	} {
+		b := setup(t, jamftest.Config{}).everyone()
+		b.server.Demo(10)
+		b.server.Revoke(privilege)
+		_, err := lookup(t, b.source(t), identity(kind, 1))
+		if e := wantCode(t, err, directory.MissingPrivilege); e.Privilege != privilege {
+			t.Errorf("%q is missing", e.Privilege)
+		}
+	}
+}

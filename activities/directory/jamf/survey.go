@@ -1,0 +1,172 @@
+package jamf
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"jamf-access-review/activities/directory"
+)
+
+// survey is what is read before the accounts: what the source says of itself,
+// and the small lists that users are made of.
+type survey struct {
+	report  directory.Report
+	groups  *accountGroups
+	clients []directory.User
+	roles   map[string][]string // privileges of API roles by name
+	sites   siteNames
+	// noGroups and noClients are why these may not be read, if so.
+	noGroups, noClients error
+}
+
+func (s *source) survey(ctx context.Context) (*survey, error) {
+	var (
+		out    survey
+		limits limits
+		rows   []clientRow
+	)
+	reading, ctx := errgroup.WithContext(ctx)
+	reading.SetLimit(s.parallel)
+	reading.Go(func() (err error) {
+		out.report.Version, err = s.version(ctx)
+		return err
+	})
+	reading.Go(func() (err error) {
+		out.groups, err = s.loadGroups(ctx)
+		out.noGroups, err = limits.accept(groupsEndpoint, err)
+		return err
+	})
+	reading.Go(func() (err error) {
+		rows, err = s.loadClients(ctx)
+		if isNotThere(err) {
+			rows, err = nil, nil
+		}
+		out.noClients, err = limits.accept(clientsEndpoint, err)
+		return err
+	})
+	reading.Go(func() (err error) {
+		out.roles, err = s.loadRoles(ctx)
+		return limits.tolerate(rolesEndpoint, err)
+	})
+	reading.Go(func() (err error) {
+		out.sites, err = s.loadSites(ctx)
+		return limits.tolerate(sitesEndpoint, err)
+	})
+	reading.Go(func() (err error) {
+		out.report.SingleSignOn, err = s.singleSignOn(ctx)
+		return limits.tolerate(ssoEndpoint, err)
+	})
+	if err := reading.Wait(); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		out.clients = append(out.clients, row.user(out.roles))
+	}
+	slices.SortFunc(out.clients, func(a, b directory.User) int { return compareIDs(a.ID, b.ID) })
+	out.report.Limitations = limits.sorted()
+	return &out, nil
+}
+
+// limits collects what may not be read and need not be.
+type limits struct {
+	mu   sync.Mutex
+	list []directory.Limitation
+}
+
+// accept splits err: what ep's own missing privilege costs is noted and
+// returned as missing, anything else is returned as err.
+func (l *limits) accept(ep endpoint, err error) (missing, other error) {
+	e := directory.AsError(err)
+	if e == nil || e.Code != directory.MissingPrivilege || e.Privilege != ep.privilege || ep.lost == "" {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, directory.Limitation{Privilege: ep.privilege, Lost: ep.lost})
+	return err, nil
+}
+
+// tolerate is accept for what leaves no trace when it is missing; a server
+// that does not know ep is one such.
+func (l *limits) tolerate(ep endpoint, err error) error {
+	if isNotThere(err) {
+		return nil
+	}
+	_, err = l.accept(ep, err)
+	return err
+}
+
+func (l *limits) sorted() []directory.Limitation {
+	slices.SortFunc(l.list, func(a, b directory.Limitation) int { return cmp.Compare(a.Privilege, b.Privilege) })
+	return l.list
+}
+
+// version is "" on a server too old to say.
+func (s *source) version(ctx context.Context) (string, error) {
+	var answer struct {
+		Version text `json:"version"`
+	}
+	err := s.get(ctx, versionEndpoint, "", nil, &answer)
+	if isNotThere(err) {
+		return "", nil
+	}
+	if err == nil && answer.Version == "" {
+		err = inconsistent("%s answered without a version", versionEndpoint.path)
+	}
+	return string(answer.Version), err
+}
+
+func (s *source) singleSignOn(ctx context.Context) (*directory.SingleSignOn, error) {
+	var answer struct {
+		Enabled flag `json:"ssoEnabled"`
+		Bypass  flag `json:"ssoBypassAllowed"`
+		Type    text `json:"configurationType"`
+	}
+	if err := s.get(ctx, ssoEndpoint, "", nil, &answer); err != nil {
+		return nil, err
+	}
+	if answer.Enabled.value == nil {
+		return nil, nil
+	}
+	return &directory.SingleSignOn{
+		Enabled:       *answer.Enabled.value,
+		BypassAllowed: answer.Bypass.value != nil && *answer.Bypass.value,
+		Type:          string(answer.Type),
+	}, nil
+}
+
+// siteList is a list of sites as either API answers it: bare, or under a name.
+type siteList []classicReference
+
+func (l *siteList) UnmarshalJSON(b []byte) error {
+	if b[0] == '[' {
+		return json.Unmarshal(b, (*[]classicReference)(l))
+	}
+	var under struct {
+		Results []classicReference `json:"results"`
+		Sites   []classicReference `json:"sites"`
+	}
+	if err := json.Unmarshal(b, &under); err != nil {
+		return err
+	}
+	*l = append(under.Results, under.Sites...)
+	return nil
+}
+
+func (s *source) loadSites(ctx context.Context) (siteNames, error) {
+	var list siteList
+	err := s.get(ctx, sitesEndpoint, "", nil, &list)
+	if isNotThere(err) {
+		err = s.get(ctx, classicSites, "", nil, &list)
+	}
+	names := siteNames{}
+	for _, site := range list {
+		names[string(site.ID)] = string(site.Name)
+	}
+	return names, err
+}

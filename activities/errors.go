@@ -1,0 +1,76 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
+)
+
+// Types of the errors that activities end with, besides the codes of package
+// directory. Workflows decide by them.
+const (
+	// NotFound: the connection was erased.
+	NotFound = "not_found"
+	// Disconnected: the connection has no credentials any more.
+	Disconnected = "disconnected"
+	// StagingLost: the snapshot has to be fetched again.
+	StagingLost = "staging_lost"
+)
+
+const (
+	// unreachableAttempts is how often a source that does not answer is tried
+	// before the sync fails; another sync comes soon enough.
+	unreachableAttempts = 4
+	// patience is how long a busy source is waited for before the sync fails.
+	patience = 10 * time.Minute
+)
+
+// RejectedToken is the detail of a directory.TokenRejected error: which token,
+// and how far the reading had come. Two rejections at the same place say that
+// the token between them was of no use.
+type RejectedToken struct {
+	Generation int64
+	Attempts   int
+	Pages      int
+}
+
+// failure turns an error into what Temporal is to make of it: whether to try
+// again and when, and by which type a workflow knows it. Errors of Postgres
+// stay as they are and are tried again for ever.
+func failure(ctx context.Context, err error, details ...any) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, db.ErrNotFound):
+		return temporal.NewNonRetryableApplicationError("the connection does not exist any more", NotFound, nil)
+	case errors.Is(err, db.ErrDisconnected):
+		return temporal.NewNonRetryableApplicationError("the connection was disconnected", Disconnected, nil)
+	case errors.Is(err, db.ErrStagingLost):
+		return temporal.NewNonRetryableApplicationError(err.Error(), StagingLost, nil)
+	}
+	e := directory.AsError(err)
+	if e == nil {
+		return err
+	}
+	info := activity.GetInfo(ctx)
+	options := temporal.ApplicationErrorOptions{NonRetryable: true, Details: details}
+	switch {
+	case e.Code == directory.Unreachable && info.Attempt < unreachableAttempts:
+		options.NonRetryable = false
+	case e.Code == directory.Busy && time.Since(info.ScheduledTime) < patience:
+		options.NonRetryable = false
+		options.NextRetryDelay = e.RetryAfter
+		options.Category = temporal.ApplicationErrorCategoryBenign
+	case e.Code == directory.Busy:
+		return temporal.NewApplicationErrorWithOptions(e.Message, string(directory.Unreachable), options)
+	case e.Privilege != "":
+		options.Details = []any{e.Privilege}
+	}
+	return temporal.NewApplicationErrorWithOptions(e.Message, string(e.Code), options)
+}

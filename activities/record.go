@@ -1,0 +1,150 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"jamf-access-review/db"
+)
+
+// SyncResult is what became of a sync, in numbers and words.
+type SyncResult struct {
+	Number     int          `json:"number"`
+	Trigger    db.Trigger   `json:"trigger"`
+	Outcome    db.Outcome   `json:"outcome"`
+	Error      string       `json:"error,omitempty"`
+	Reason     string       `json:"reason,omitempty"`
+	StartedAt  time.Time    `json:"started_at"`
+	FinishedAt time.Time    `json:"finished_at"`
+	Accounts   int          `json:"accounts"`
+	Added      int          `json:"added"`
+	Changed    int          `json:"changed"`
+	Removed    int          `json:"removed"`
+	Monitors   []MonitorSum `json:"monitors,omitempty"`
+}
+
+// MonitorSum is the outcome of a monitor without its findings.
+type MonitorSum struct {
+	Code         string          `json:"code"`
+	State        db.MonitorState `json:"state"`
+	Passing      int             `json:"passing"`
+	Due          int             `json:"due"`
+	Failing      int             `json:"failing"`
+	NotEvaluable int             `json:"not_evaluable"`
+}
+
+// RecordOutcomesInput says how to record a snapshot that was fetched.
+type RecordOutcomesInput struct {
+	ConnectionID   int64
+	AcceptRemovals bool
+	// Becomes is the connection's state from then on.
+	Becomes db.StateChange
+}
+
+// RecordOutcomes applies the snapshot that FetchUsers staged for the calling
+// workflow run and evaluates the monitors, in one transaction.
+func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput) (SyncResult, error) {
+	sync, err := a.Record.ApplySnapshot(ctx, in.ConnectionID, runKey(ctx), db.ApplyOptions{
+		AcceptRemovals: in.AcceptRemovals, Becomes: in.Becomes,
+	})
+	if err != nil {
+		return SyncResult{}, failure(ctx, err)
+	}
+	return a.result(ctx, in.ConnectionID, sync)
+}
+
+// RecordFailureInput says why a sync was not completed.
+type RecordFailureInput struct {
+	ConnectionID int64
+	Trigger      db.Trigger
+	Code         string
+	Reason       string
+	Becomes      db.StateChange
+}
+
+// RecordFailure records that the sync of the calling workflow run was not
+// completed.
+func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (SyncResult, error) {
+	sync, err := a.Record.FailSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger, in.Code, in.Reason, in.Becomes)
+	if err != nil {
+		return SyncResult{}, failure(ctx, err)
+	}
+	return a.result(ctx, in.ConnectionID, sync)
+}
+
+// RecordStateInput is a connection's new state.
+type RecordStateInput struct {
+	ConnectionID int64
+	Becomes      db.StateChange
+}
+
+// RecordState records a state that a connection is put in outside a sync.
+func (a *Activities) RecordState(ctx context.Context, in RecordStateInput) error {
+	return failure(ctx, a.Record.ChangeState(ctx, in.ConnectionID, in.Becomes))
+}
+
+// ConnectionInput names a connection.
+type ConnectionInput struct {
+	ConnectionID int64
+}
+
+// EnableMonitors enables the monitors and evaluates them on the last applied
+// sync.
+func (a *Activities) EnableMonitors(ctx context.Context, in ConnectionInput) ([]MonitorSum, error) {
+	if err := a.Record.EnableMonitors(ctx, in.ConnectionID); err != nil {
+		return nil, failure(ctx, err)
+	}
+	return a.monitors(ctx, in.ConnectionID)
+}
+
+// DisconnectInput says how to disconnect a connection.
+type DisconnectInput struct {
+	ConnectionID int64
+	// Erase removes the record too.
+	Erase bool
+}
+
+// Disconnect destroys a connection's credentials, and its record if asked to.
+func (a *Activities) Disconnect(ctx context.Context, in DisconnectInput) error {
+	if in.Erase {
+		return failure(ctx, a.Record.Erase(ctx, in.ConnectionID))
+	}
+	return failure(ctx, a.Record.Disconnect(ctx, in.ConnectionID))
+}
+
+// DiscardConnection removes a connection that could not be connected, so that
+// its name is free again.
+func (a *Activities) DiscardConnection(ctx context.Context, in ConnectionInput) error {
+	return failure(ctx, a.Record.EraseConnecting(ctx, in.ConnectionID))
+}
+
+func (a *Activities) result(ctx context.Context, connectionID int64, s db.Sync) (SyncResult, error) {
+	r := SyncResult{
+		Number: s.Number, Trigger: s.Trigger, Outcome: s.Outcome, Error: s.Error, Reason: s.Reason,
+		StartedAt: s.StartedAt.UTC(), FinishedAt: s.FinishedAt.UTC(),
+		Accounts: s.Accounts, Added: s.Added, Changed: s.Changed, Removed: s.Removed,
+	}
+	var err error
+	r.Monitors, err = a.monitors(ctx, connectionID)
+	return r, err
+}
+
+func (a *Activities) monitors(ctx context.Context, connectionID int64) ([]MonitorSum, error) {
+	monitors, err := a.Record.Monitors(ctx, connectionID)
+	if err != nil {
+		return nil, failure(ctx, err)
+	}
+	var sums []MonitorSum
+	for _, m := range monitors {
+		sums = append(sums, MonitorSum{
+			Code: m.Code, State: m.State,
+			Passing: m.Passing, Due: m.Due, Failing: m.Failing, NotEvaluable: m.NotEvaluable,
+		})
+	}
+	return sums, nil
+}
+
+// runKey identifies the sync of a workflow run: one run is one sync.
+func runKey(ctx context.Context) string { return activity.GetInfo(ctx).WorkflowExecution.RunID }

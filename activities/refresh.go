@@ -1,0 +1,20 @@
+package activities
+
+import "context"
+
+// RefreshCredentialsInput says which access token to replace.
+type RefreshCredentialsInput struct {
+	ConnectionID int64
+	// Generation is the generation of the token that the source rejected.
+	Generation int64
+}
+
+// RefreshCredentials replaces an access token that the source rejected, unless
+// that was done already.
+func (a *Activities) RefreshCredentials(ctx context.Context, in RefreshCredentialsInput) error {
+	l, err := a.link(ctx, in.ConnectionID)
+	if err == nil {
+		err = a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.requestToken)
+	}
+	return failure(ctx, err)
+}

@@ -1,0 +1,73 @@
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
+)
+
+// ValidateConnectionInput says what to validate.
+type ValidateConnectionInput struct {
+	ConnectionID int64
+	// Offer is the id of credentials that are to replace the connection's
+	// own; 0 validates those it has.
+	Offer int64
+}
+
+// ValidateConnectionResult is what a source says of itself.
+type ValidateConnectionResult struct {
+	Report directory.Report
+}
+
+// ValidateConnection makes sure that a connection's credentials are accepted
+// and may read what a sync cannot do without. Offered credentials that pass
+// become the connection's own; an offer that was accepted before is not an
+// error.
+func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnectionInput) (ValidateConnectionResult, error) {
+	report, err := a.validate(ctx, in)
+	return ValidateConnectionResult{Report: report}, failure(ctx, err)
+}
+
+func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (directory.Report, error) {
+	c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
+	if err != nil {
+		return directory.Report{}, err
+	}
+	l, err := a.linkTo(c)
+	if err != nil {
+		return directory.Report{}, err
+	}
+	if in.Offer != 0 {
+		offered, err := a.Record.OfferedCredentials(ctx, c.ID, in.Offer)
+		if !errors.Is(err, db.ErrNotFound) {
+			if err != nil {
+				return directory.Report{}, err
+			}
+			return a.accept(ctx, l, in.Offer, offered)
+		}
+	}
+	return probe(ctx, l, &recordTokens{record: a.Record, link: l})
+}
+
+func (a *Activities) accept(ctx context.Context, l link, offer int64, offered directory.Credentials) (directory.Report, error) {
+	token, err := l.requestToken(ctx, offered)
+	if err != nil {
+		return directory.Report{}, err
+	}
+	token.Fresh = true
+	report, err := probe(ctx, l, oneToken(token))
+	if err != nil {
+		return directory.Report{}, err
+	}
+	return report, a.Record.AcceptCredentials(ctx, l.connection.ID, offer, token)
+}
+
+func probe(ctx context.Context, l link, tokens directory.TokenSource) (directory.Report, error) {
+	source, err := l.provider.Open(l.settings, tokens)
+	if err != nil {
+		return directory.Report{}, err
+	}
+	return source.Probe(ctx)
+}

@@ -1,0 +1,90 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"time"
+
+	"github.com/lib/pq"
+
+	"jamf-access-review/activities/directory"
+)
+
+// Account is a user on record.
+type Account struct {
+	directory.User
+	// RemovedAt is when a sync first found it gone; nil while it is present.
+	RemovedAt *time.Time
+}
+
+// Accounts yields a connection's accounts in order of kind and username, as
+// they come from the database: the present ones, or the removed ones.
+func (d *DB) Accounts(ctx context.Context, connectionID int64, removed bool) iter.Seq2[Account, error] {
+	return func(yield func(Account, error) bool) {
+		rows, err := d.sql.QueryxContext(ctx, `
+			SELECT kind, source_id, username, email, name, status, mfa, roles, groups, access_level, site, directory, privileges, removed_at
+			FROM accounts WHERE connection_id = $1 AND (removed_at IS NOT NULL) = $2
+			ORDER BY kind, username, source_id`, connectionID, removed)
+		if err != nil {
+			yield(Account{}, err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var a Account
+			var roles, groups, privileges pq.StringArray
+			if err := rows.Scan(&a.Kind, &a.ID, &a.Username, &a.Email, &a.Name, &a.Status, &a.MFA,
+				&roles, &groups, &a.AccessLevel, &a.Site, &a.FromDirectory, &privileges, &a.RemovedAt); err != nil {
+				yield(Account{}, err)
+				return
+			}
+			a.Roles, a.Groups, a.Privileges = roles, groups, privileges
+			if !yield(a, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Account{}, err)
+		}
+	}
+}
+
+// Change is what a sync found different about one account.
+type Change struct {
+	Sync   int             `db:"number"`
+	At     time.Time       `db:"at"`
+	Kind   string          `db:"kind"`
+	ID     string          `db:"source_id"`
+	Change string          `db:"change"` // added, removed, changed or restored
+	Before json.RawMessage `db:"before"` // only the facts that differ
+	After  json.RawMessage `db:"after"`
+}
+
+// Changes yields the changes of a connection since a time, oldest first, as
+// they come from the database.
+func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		rows, err := d.sql.QueryxContext(ctx, `
+			SELECT number, at, kind, source_id, change, before, after FROM changes
+			WHERE connection_id = $1 AND at >= $2 ORDER BY at, number, kind, source_id`, connectionID, since)
+		if err != nil {
+			yield(Change{}, err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c Change
+			if err := rows.StructScan(&c); err != nil {
+				yield(Change{}, err)
+				return
+			}
+			if !yield(c, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Change{}, err)
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"jamf-access-review/activities/directory"
+)
+
+// State is the state of a connection.
+type State string
+
+const (
+	// Connecting: its first sync has not been applied yet.
+	Connecting State = "connecting"
+	Active     State = "active"
+	// NeedsReconnect: its credentials were rejected; a person has to act.
+	NeedsReconnect State = "needs_reconnect"
+	// Paused: it syncs when asked to and not by itself.
+	Paused State = "paused"
+	// Disconnected: its credentials were destroyed and its record is kept.
+	Disconnected State = "disconnected"
+)
+
+// Connection is a source that is kept in the record.
+type Connection struct {
+	ID           int64
+	Name         string
+	Organization string
+	Source       string
+	BaseURL      string
+	Scope        directory.Scope
+	// Every is the time from one scheduled sync to the next.
+	Every time.Duration
+	// ExitGrace is how long after leaving a person's account may stay active.
+	ExitGrace  time.Duration
+	State      State
+	Reason     string // why it is in a state that wants attention
+	NextSyncAt *time.Time
+	CreatedAt  time.Time
+	// AppliedSync is the number of the sync that the record speaks of; 0
+	// before the first.
+	AppliedSync int
+	// Report is what the source said of itself at that sync.
+	Report directory.Report
+}
+
+// NewConnection is what CreateConnection needs to know.
+type NewConnection struct {
+	Name         string
+	Organization string
+	Source       string
+	BaseURL      string
+	Scope        directory.Scope
+	Every        time.Duration
+	ExitGrace    time.Duration
+	Credentials  directory.Credentials
+}
+
+// CreateConnection records a new connection, in state Connecting, with its
+// credentials sealed. It returns ErrAlreadyExists when the name is taken, so
+// a second call with the same name changes nothing.
+func (d *DB) CreateConnection(ctx context.Context, c NewConnection) (Connection, error) {
+	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		var org int64
+		if err := tx.GetContext(ctx, &org, `
+			INSERT INTO organizations (name) VALUES ($1)
+			ON CONFLICT (name) DO UPDATE SET name = excluded.name
+			RETURNING id`, c.Organization); err != nil {
+			return err
+		}
+		var id int64
+		if err := tx.GetContext(ctx, &id, `
+			INSERT INTO connections (organization_id, name, source, base_url, scope, every_seconds, exit_grace_seconds, state, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, 'connecting', $8)
+			RETURNING id`,
+			org, c.Name, c.Source, c.BaseURL, c.Scope, seconds(c.Every), seconds(c.ExitGrace), now); err != nil {
+			return err
+		}
+		sealed, err := d.seal(forCredentials, id, c.Credentials)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO credentials (connection_id, sealed) VALUES ($1, $2)`, id, sealed)
+		return err
+	})
+	if isUniqueViolation(err) {
+		return Connection{}, fmt.Errorf("connection %q: %w", c.Name, ErrAlreadyExists)
+	}
+	if err != nil {
+		return Connection{}, fmt.Errorf("record connection %q: %w", c.Name, err)
+	}
+	return d.Connection(ctx, c.Name)
+}
+
+// Connection returns the connection of a name, or ErrNotFound.
+func (d *DB) Connection(ctx context.Context, name string) (Connection, error) {
+	var row connectionRow
+	err := d.sql.GetContext(ctx, &row, selectConnection+` WHERE c.name = $1`, name)
+	if err != nil {
+		return Connection{}, notFound(err, fmt.Sprintf("connection %q", name))
+	}
+	return row.connection()
+}
+
+// ConnectionByID returns the connection of an id, or ErrNotFound.
+func (d *DB) ConnectionByID(ctx context.Context, id int64) (Connection, error) {
+	var row connectionRow
+	err := d.sql.GetContext(ctx, &row, selectConnection+` WHERE c.id = $1`, id)
+	if err != nil {
+		return Connection{}, notFound(err, "the connection")
+	}
+	return row.connection()
+}
+
+// Connections returns all connections, those that need a person first.
+func (d *DB) Connections(ctx context.Context) ([]Connection, error) {
+	var rows []connectionRow
+	if err := d.sql.SelectContext(ctx, &rows, selectConnection+`
+		ORDER BY array_position('{needs_reconnect,connecting,paused,active,disconnected}', c.state), c.name`); err != nil {
+		return nil, err
+	}
+	connections := make([]Connection, 0, len(rows))
+	for _, row := range rows {
+		c, err := row.connection()
+		if err != nil {
+			return nil, err
+		}
+		connections = append(connections, c)
+	}
+	return connections, nil
+}
+
+// StateChange is what becomes of a connection.
+type StateChange struct {
+	State  State
+	Reason string
+	// NextSyncAt is nil when no sync is scheduled.
+	NextSyncAt *time.Time
+	// Every is the new interval; nil leaves it as it is.
+	Every *time.Duration
+}
+
+// ChangeState records a connection's state. Twice is as good as once. A
+// disconnected connection stays so: ErrDisconnected.
+func (d *DB) ChangeState(ctx context.Context, connectionID int64, change StateChange) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
+			return err
+		}
+		return changeState(ctx, tx, connectionID, change)
+	})
+}
+
+func changeState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change StateChange) error {
+	var every *int64
+	if change.Every != nil {
+		s := seconds(*change.Every)
+		every = &s
+	}
+	_, err := tx.ExecContext(ctx, `
+		UPDATE connections
+		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce($5, every_seconds)
+		WHERE id = $1`,
+		connectionID, change.State, change.Reason, change.NextSyncAt, every)
+	return err
+}
+
+// Disconnect destroys a connection's credentials and keeps its record. Twice
+// is as good as once.
+func (d *DB) Disconnect(ctx context.Context, connectionID int64) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		for _, statement := range []string{
+			`UPDATE connections SET state = 'disconnected', state_reason = '', next_sync_at = NULL WHERE id = $1`,
+			`DELETE FROM credential_candidates WHERE connection_id = $1`,
+			`DELETE FROM credentials WHERE connection_id = $1`,
+		} {
+			if _, err := tx.ExecContext(ctx, statement, connectionID); err != nil {
+				return err
+			}
+		}
+		if err := clearStaging(ctx, tx, connectionID); err != nil {
+			return err
+		}
+		return closeRunning(ctx, tx, connectionID, "the connection was disconnected", now)
+	})
+}
+
+// Erase removes a connection and everything recorded of it. Twice is as good
+// as once.
+func (d *DB) Erase(ctx context.Context, connectionID int64) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM connections WHERE id = $1`, connectionID); err != nil {
+			return err
+		}
+		return clearStaging(ctx, tx, connectionID)
+	})
+}
+
+// EraseConnecting removes a connection that never became one: its name is
+// free again. It leaves a connection in any other state alone.
+func (d *DB) EraseConnecting(ctx context.Context, connectionID int64) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		deleted, err := tx.ExecContext(ctx, `DELETE FROM connections WHERE id = $1 AND state = 'connecting'`, connectionID)
+		if err != nil {
+			return err
+		}
+		if n, err := deleted.RowsAffected(); n == 0 || err != nil {
+			return err
+		}
+		return clearStaging(ctx, tx, connectionID)
+	})
+}
+
+// lockConnection takes the lock under which a connection's record changes,
+// before any other lock. It lets rows that refer to the connection be added. It
+// returns ErrNotFound for an erased connection and ErrDisconnected for one
+// without credentials.
+func lockConnection(ctx context.Context, tx *sqlx.Tx, connectionID int64) (Connection, error) {
+	var row connectionRow
+	err := tx.GetContext(ctx, &row, selectConnection+` WHERE c.id = $1 FOR NO KEY UPDATE OF c`, connectionID)
+	if err != nil {
+		return Connection{}, notFound(err, "the connection")
+	}
+	c, err := row.connection()
+	if err == nil && c.State == Disconnected {
+		err = ErrDisconnected
+	}
+	return c, err
+}
+
+const selectConnection = `
+	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.scope, c.every_seconds, c.exit_grace_seconds,
+		c.state, c.state_reason, c.next_sync_at, c.created_at, c.applied_number,
+		c.source_version, c.limitations, c.single_sign_on
+	FROM connections c JOIN organizations o ON o.id = c.organization_id`
+
+type connectionRow struct {
+	ID               int64           `db:"id"`
+	Name             string          `db:"name"`
+	Organization     string          `db:"organization"`
+	Source           string          `db:"source"`
+	BaseURL          string          `db:"base_url"`
+	Scope            directory.Scope `db:"scope"`
+	EverySeconds     int64           `db:"every_seconds"`
+	ExitGraceSeconds int64           `db:"exit_grace_seconds"`
+	State            State           `db:"state"`
+	StateReason      string          `db:"state_reason"`
+	NextSyncAt       *time.Time      `db:"next_sync_at"`
+	CreatedAt        time.Time       `db:"created_at"`
+	AppliedNumber    int             `db:"applied_number"`
+	SourceVersion    string          `db:"source_version"`
+	Limitations      []byte          `db:"limitations"`
+	SingleSignOn     []byte          `db:"single_sign_on"`
+}
+
+func (r connectionRow) connection() (Connection, error) {
+	c := Connection{
+		ID: r.ID, Name: r.Name, Organization: r.Organization, Source: r.Source, BaseURL: r.BaseURL, Scope: r.Scope,
+		Every:     time.Duration(r.EverySeconds) * time.Second,
+		ExitGrace: time.Duration(r.ExitGraceSeconds) * time.Second,
+		State:     r.State, Reason: r.StateReason, NextSyncAt: r.NextSyncAt, CreatedAt: r.CreatedAt,
+		AppliedSync: r.AppliedNumber,
+		Report:      directory.Report{Version: r.SourceVersion},
+	}
+	if err := json.Unmarshal(r.Limitations, &c.Report.Limitations); err != nil {
+		return Connection{}, fmt.Errorf("connection %q: limitations: %w", r.Name, err)
+	}
+	if r.SingleSignOn != nil {
+		if err := json.Unmarshal(r.SingleSignOn, &c.Report.SingleSignOn); err != nil {
+			return Connection{}, fmt.Errorf("connection %q: single sign-on: %w", r.Name, err)
+		}
+	}
+	return c, nil
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }

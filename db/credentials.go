@@ -1,0 +1,154 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"jamf-access-review/activities/directory"
+)
+
+// Credentials returns a connection's credentials, or ErrDisconnected.
+func (d *DB) Credentials(ctx context.Context, connectionID int64) (directory.Credentials, error) {
+	var sealed []byte
+	err := d.sql.GetContext(ctx, &sealed, `SELECT sealed FROM credentials WHERE connection_id = $1`, connectionID)
+	return d.openCredentials(connectionID, sealed, err)
+}
+
+// OfferCredentials seals credentials that are to replace a connection's own
+// once its source has accepted them, and returns their id. Twice makes two
+// offers.
+func (d *DB) OfferCredentials(ctx context.Context, connectionID int64, offered directory.Credentials) (int64, error) {
+	sealed, err := d.seal(forCredentials, connectionID, offered)
+	if err != nil {
+		return 0, err
+	}
+	var id int64
+	err = d.sql.GetContext(ctx, &id, `
+		INSERT INTO credential_candidates (connection_id, sealed, created_at) VALUES ($1, $2, $3) RETURNING id`,
+		connectionID, sealed, d.now())
+	if isForeignKeyViolation(err) {
+		err = fmt.Errorf("the connection: %w", ErrNotFound)
+	}
+	return id, err
+}
+
+// OfferedCredentials returns the credentials of an offer, or ErrNotFound.
+func (d *DB) OfferedCredentials(ctx context.Context, connectionID, offer int64) (directory.Credentials, error) {
+	var sealed []byte
+	err := d.sql.GetContext(ctx, &sealed, `
+		SELECT sealed FROM credential_candidates WHERE id = $1 AND connection_id = $2`, offer, connectionID)
+	if err != nil {
+		return directory.Credentials{}, notFound(err, "the offered credentials")
+	}
+	return d.openCredentials(connectionID, sealed, nil)
+}
+
+// AcceptCredentials makes offered credentials a connection's own, with a
+// token that was got for them, and drops this offer and older ones. A second
+// call finds no offer and returns ErrNotFound.
+func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, token directory.Token) error {
+	sealedToken, err := d.seal(forToken, connectionID, token.Value)
+	if err != nil {
+		return err
+	}
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := lockConnection(ctx, tx, connectionID); err != nil && !errors.Is(err, ErrDisconnected) {
+			return err
+		}
+		var sealed []byte
+		if err := tx.GetContext(ctx, &sealed, `
+			DELETE FROM credential_candidates WHERE id = $1 AND connection_id = $2 RETURNING sealed`,
+			offer, connectionID); err != nil {
+			return notFound(err, "the offered credentials")
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO credentials (connection_id, sealed, token_sealed, token_renew_at, token_generation) VALUES ($1, $2, $3, $4, 1)
+			ON CONFLICT (connection_id) DO UPDATE SET sealed = excluded.sealed,
+				token_sealed = excluded.token_sealed, token_renew_at = excluded.token_renew_at, token_fresh = false,
+				token_generation = credentials.token_generation + 1`,
+			connectionID, sealed, sealedToken, token.RenewAt); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE connections SET state = 'active', state_reason = '' WHERE id = $1 AND state IN ('needs_reconnect', 'disconnected')`,
+			connectionID); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM credential_candidates WHERE connection_id = $1 AND id < $2`, connectionID, offer)
+		return err
+	})
+}
+
+// Reseal seals all credentials, tokens and offers with the keyset's newest
+// key, and returns how many sealed values that were. Twice is as good as once.
+func (d *DB) Reseal(ctx context.Context) (int, error) {
+	count := 0
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := tx.ExecContext(ctx, `SELECT FROM connections ORDER BY id FOR NO KEY UPDATE`); err != nil {
+			return err
+		}
+		for _, column := range []sealedColumn{
+			{"credential_candidates", "id", "sealed", forCredentials},
+			{"credentials", "connection_id", "sealed", forCredentials},
+			{"credentials", "connection_id", "token_sealed", forToken},
+		} {
+			n, err := d.resealColumn(ctx, tx, column)
+			if err != nil {
+				return err
+			}
+			count += n
+		}
+		return nil
+	})
+	return count, err
+}
+
+// sealedColumn is where sealed values are kept.
+type sealedColumn struct {
+	table, key, column string
+	purpose            purpose
+}
+
+func (d *DB) resealColumn(ctx context.Context, tx *sqlx.Tx, c sealedColumn) (int, error) {
+	var rows []struct {
+		Key          int64  `db:"key"`
+		ConnectionID int64  `db:"connection_id"`
+		Sealed       []byte `db:"sealed"`
+	}
+	if err := tx.SelectContext(ctx, &rows, fmt.Sprintf(`
+		SELECT %[2]s AS key, connection_id, %[3]s AS sealed FROM %[1]s
+		WHERE %[3]s IS NOT NULL ORDER BY connection_id, 1 FOR UPDATE`, c.table, c.key, c.column)); err != nil {
+		return 0, err
+	}
+	for _, row := range rows {
+		sealed, err := d.reseal(c.purpose, row.ConnectionID, row.Sealed)
+		if err != nil {
+			return 0, fmt.Errorf("connection %d: %w", row.ConnectionID, err)
+		}
+		if _, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE %s SET %s = $2 WHERE %s = $1`, c.table, c.column, c.key), row.Key, sealed); err != nil {
+			return 0, err
+		}
+	}
+	return len(rows), nil
+}
+
+func (d *DB) openCredentials(connectionID int64, sealed []byte, err error) (directory.Credentials, error) {
+	var c directory.Credentials
+	if err == nil {
+		err = d.open(forCredentials, connectionID, sealed, &c)
+	}
+	return c, disconnected(err)
+}
+
+// disconnected turns "no rows" of credentials into ErrDisconnected.
+func disconnected(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrDisconnected
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+// Package db is the record, kept in PostgreSQL: connections and their sealed
+// credentials, syncs, accounts and their changes, the staff roster, monitors
+// and their outcomes. It is the only package that knows SQL.
+//
+// An exported method is one transaction. Each says what it does when it is
+// called twice, because everything that calls it may be interrupted and
+// called again.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+var (
+	// ErrNotFound is returned when what was named does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrAlreadyExists is returned when a name is taken.
+	ErrAlreadyExists = errors.New("already exists")
+	// ErrDisconnected is returned for a connection that has no credentials
+	// any more.
+	ErrDisconnected = errors.New("disconnected")
+)
+
+// DB is the record. It is safe for concurrent use.
+type DB struct {
+	sql *sqlx.DB
+	// aead is nil where no keyset was given; then nothing can be sealed.
+	aead tink.AEAD
+	now  func() time.Time
+}
+
+// Option configures Open.
+type Option func(*DB)
+
+// WithKeyset gives the record the means to seal and open credentials.
+func WithKeyset(k *Keyset) Option { return func(d *DB) { d.aead = k.aead } }
+
+// WithClock replaces time.Now, for tests.
+func WithClock(now func() time.Time) Option { return func(d *DB) { d.now = now } }
+
+// maxConns bounds the connections of one process. A worker's activities are
+// mostly waiting for their source, not for Postgres.
+const maxConns = 10
+
+// Open connects to the PostgreSQL at the URL. It returns an *UnavailableError
+// when nothing answers there.
+func Open(ctx context.Context, databaseURL string, options ...Option) (*DB, error) {
+	connector, err := newConnector(databaseURL)
+	if err != nil {
+		return nil, &UnavailableError{Address: address(databaseURL), Cause: withoutURL(err)}
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
+	pool.SetConnMaxIdleTime(time.Minute)
+	d := &DB{sql: sqlx.NewDb(pool, "postgres"), now: time.Now}
+	for _, o := range options {
+		o(d)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := pool.PingContext(ctx); err != nil {
+		pool.Close()
+		return nil, &UnavailableError{Address: address(databaseURL), Cause: err}
+	}
+	return d, nil
+}
+
+// newConnector makes sessions whose times are in UTC, however the server or
+// the environment is set.
+func newConnector(databaseURL string) (*pq.Connector, error) {
+	config, err := pq.NewConfig(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if config.Runtime == nil {
+		config.Runtime = map[string]string{}
+	}
+	config.Runtime["timezone"] = "UTC"
+	return pq.NewConnectorConfig(config)
+}
+
+// withoutURL strips the URL, and the password in it, from an error that quotes
+// what it could not parse.
+func withoutURL(err error) error {
+	if parsing, ok := errors.AsType[*url.Error](err); ok {
+		return parsing.Err
+	}
+	return err
+}
+
+// Close closes the connections.
+func (d *DB) Close() error { return d.sql.Close() }
+
+// UnavailableError says that no usable PostgreSQL answers at an address.
+type UnavailableError struct {
+	Address string
+	Cause   error
+}
+
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("no PostgreSQL at %s: %v", e.Address, e.Cause)
+}
+
+func (e *UnavailableError) Unwrap() error { return e.Cause }
+
+// address is the part of a database URL that may be shown.
+func address(databaseURL string) string {
+	u, err := url.Parse(databaseURL)
+	if err != nil || u.Host == "" {
+		return "the address in DATABASE_URL"
+	}
+	return u.Host + u.Path
+}
+
+// recorded is a time as Postgres keeps it, so that what is returned equals
+// what is read back.
+func recorded(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// inTx runs f in one transaction, with its time.
+func (d *DB) inTx(ctx context.Context, f func(tx *sqlx.Tx, now time.Time) error) error {
+	tx, err := d.sql.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := f(tx, recorded(d.now())); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// setBased prepares a transaction for statements over all accounts of a
+// connection. Statistics may know nothing of its accounts yet; a nested loop
+// that is chosen for one expected row and meets a million does not end.
+func setBased(ctx context.Context, tx *sqlx.Tx) error {
+	_, err := tx.ExecContext(ctx, `SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'`)
+	return err
+}
+
+func isUniqueViolation(err error) bool { return hasCode(err, "23505") }
+
+func isForeignKeyViolation(err error) bool { return hasCode(err, "23503") }
+
+func hasCode(err error, code pq.ErrorCode) bool {
+	pqErr, ok := errors.AsType[*pq.Error](err)
+	return ok && pqErr.Code == code
+}
+
+// notFound turns "no rows" into ErrNotFound, naming what was looked for.
+func notFound(err error, what string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	return err
+}

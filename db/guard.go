@@ -1,0 +1,96 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"jamf-access-review/activities/directory"
+)
+
+// The brake: a snapshot that takes access from more accounts than both of
+// these is held for a person to accept.
+const (
+	brakeCount   = 5
+	brakePercent = 30
+)
+
+// snapshotCounts is what a staged snapshot would do, before it does it.
+type snapshotCounts struct {
+	staged       int
+	stagedByKind map[directory.Kind]int
+	// present is how many accounts are on record, of the kinds that were read,
+	// and presentHumans how many of them are console accounts.
+	present, presentHumans int
+	// taken is how many of them would be removed or no longer be active.
+	taken int
+	// admins is how many of them are active full administrators, and
+	// adminsKept how many of those would stay present and active.
+	admins, adminsKept int
+}
+
+func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) (snapshotCounts, error) {
+	c := snapshotCounts{stagedByKind: map[directory.Kind]int{}}
+	var kinds []struct {
+		Kind  directory.Kind `db:"kind"`
+		Count int            `db:"count"`
+	}
+	if err := tx.SelectContext(ctx, &kinds, `
+		SELECT kind, count(*) FROM staged_accounts WHERE connection_id = $1 GROUP BY kind`, connectionID); err != nil {
+		return c, err
+	}
+	for _, k := range kinds {
+		c.stagedByKind[k.Kind] = k.Count
+		c.staged += k.Count
+	}
+	err := tx.QueryRowxContext(ctx, `
+		SELECT count(*),
+			count(*) FILTER (WHERE kind = 'account'),
+			count(*) FILTER (WHERE s.source_id IS NULL OR (a.status <> 'inactive' AND s.status = 'inactive')),
+			count(*) FILTER (WHERE admin),
+			count(*) FILTER (WHERE admin AND s.status <> 'inactive')
+		FROM (
+			SELECT kind, source_id, status,
+				kind = 'account' AND status <> 'inactive' AND access_level = 'Full Access' AND 'Administrator' = ANY(roles) AS admin
+			FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2)
+		) a LEFT JOIN (
+			SELECT kind, source_id, status FROM staged_accounts WHERE connection_id = $1
+		) s USING (kind, source_id)`,
+		connectionID, kindsRead(summary),
+	).Scan(&c.present, &c.presentHumans, &c.taken, &c.admins, &c.adminsKept)
+	return c, err
+}
+
+// check refuses a snapshot that is not whole.
+func (c snapshotCounts) check(summary directory.Summary) error {
+	for kind, total := range summary.Totals {
+		if staged := c.stagedByKind[kind]; staged != total {
+			return directory.Errorf(directory.Inconsistent, "the source says that it has %d of kind %s and listed %d", total, kind, staged)
+		}
+	}
+	for kind := range c.stagedByKind {
+		if _, read := summary.Totals[kind]; !read {
+			return directory.Errorf(directory.Inconsistent, "the source listed some of kind %s and does not say how many it has", kind)
+		}
+	}
+	if c.staged == 0 && c.present > 0 {
+		return directory.Errorf(directory.Inconsistent, "the source listed nobody, and %d were there at the last sync", c.present)
+	}
+	if c.stagedByKind[directory.Account] == 0 && c.presentHumans > 0 {
+		return directory.Errorf(directory.Inconsistent, "the source listed no account, and %d were there at the last sync", c.presentHumans)
+	}
+	return nil
+}
+
+// brake says why a snapshot is to be held, or "".
+func (c snapshotCounts) brake() string {
+	switch {
+	case c.taken > brakeCount && c.taken*100 > brakePercent*c.present:
+		return fmt.Sprintf("it would remove or deactivate %d of %d accounts", c.taken, c.present)
+	case c.admins > 0 && c.adminsKept == 0:
+		return fmt.Sprintf("it would remove or deactivate every full administrator (%d)", c.admins)
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,108 @@
+package db
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// Keyset holds the keys that seal credentials and tokens. It comes from a
+// file or the environment and never from the database it protects. The newest
+// key seals; all of them open.
+type Keyset struct {
+	handle *keyset.Handle
+	aead   tink.AEAD
+}
+
+// NewKeyset makes a keyset of one new key.
+func NewKeyset() (*Keyset, error) {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, err
+	}
+	return newKeyset(handle)
+}
+
+// LoadKeyset reads a keyset from a file, or from the value itself where that
+// is the JSON of a keyset.
+func LoadKeyset(fileOrJSON string) (*Keyset, error) {
+	content := []byte(fileOrJSON)
+	if !strings.HasPrefix(strings.TrimSpace(fileOrJSON), "{") {
+		var err error
+		if content, err = os.ReadFile(fileOrJSON); err != nil {
+			return nil, fmt.Errorf("read the keyset: %w", err)
+		}
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(content)))
+	if err != nil {
+		// The cause is left out: it can quote the content.
+		return nil, errors.New("read the keyset: it is not a Tink keyset in JSON")
+	}
+	return newKeyset(handle)
+}
+
+// Rotated returns a keyset that seals with a new key and still opens what the
+// old ones sealed.
+func (k *Keyset) Rotated() (*Keyset, error) {
+	manager := keyset.NewManagerFromHandle(k.handle)
+	id, err := manager.Add(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, err
+	}
+	if err := manager.SetPrimary(id); err != nil {
+		return nil, err
+	}
+	handle, err := manager.Handle()
+	if err != nil {
+		return nil, err
+	}
+	return newKeyset(handle)
+}
+
+// Create writes the keyset to a new file that only its owner can read. It
+// returns an error that is fs.ErrExist when the file is there already.
+func (k *Keyset) Create(path string) error {
+	return k.write(path)
+}
+
+// Replace writes the keyset over an old one, in one step: whoever reads the
+// file meanwhile reads either the old keyset or the new one.
+func (k *Keyset) Replace(path string) error {
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := k.write(next); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}
+
+func (k *Keyset) write(path string) error {
+	var content bytes.Buffer
+	if err := insecurecleartextkeyset.Write(k.handle, keyset.NewJSONWriter(&content)); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content.Bytes())
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func newKeyset(handle *keyset.Handle) (*Keyset, error) {
+	primitive, err := aead.New(handle)
+	if err != nil {
+		return nil, fmt.Errorf("use the keyset: %w", err)
+	}
+	return &Keyset{handle: handle, aead: primitive}, nil
+}

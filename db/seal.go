@@ -1,0 +1,54 @@
+package db
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// ErrNoKeyset is returned when credentials are to be sealed or opened and no
+// keyset was given.
+var ErrNoKeyset = errors.New("no keyset: set JAMF_ACCESS_KEYSET to the file of a keyset")
+
+// What a sealed value is for. It is bound into the seal together with the
+// connection, so that a value moved to another row or column does not open.
+type purpose string
+
+const (
+	forCredentials purpose = "credentials"
+	forToken       purpose = "token"
+)
+
+func (p purpose) associatedData(connectionID int64) []byte {
+	return fmt.Appendf(nil, "jamf-access-review/%s/%d", p, connectionID)
+}
+
+func (d *DB) seal(p purpose, connectionID int64, value any) ([]byte, error) {
+	if d.aead == nil {
+		return nil, ErrNoKeyset
+	}
+	plain, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return d.aead.Encrypt(plain, p.associatedData(connectionID))
+}
+
+func (d *DB) open(p purpose, connectionID int64, sealed []byte, value any) error {
+	if d.aead == nil {
+		return ErrNoKeyset
+	}
+	plain, err := d.aead.Decrypt(sealed, p.associatedData(connectionID))
+	if err != nil {
+		return fmt.Errorf("open the sealed %s: the keyset has no key for it, or it was tampered with", p)
+	}
+	return json.Unmarshal(plain, value)
+}
+
+func (d *DB) reseal(p purpose, connectionID int64, sealed []byte) ([]byte, error) {
+	var value json.RawMessage
+	if err := d.open(p, connectionID, sealed, &value); err != nil {
+		return nil, err
+	}
+	return d.seal(p, connectionID, value)
+}

@@ -1,0 +1,191 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"jamf-access-review/activities/directory"
+)
+
+// ApplyOptions says how a snapshot is applied.
+type ApplyOptions struct {
+	// AcceptRemovals applies a snapshot that would otherwise be held.
+	AcceptRemovals bool
+	// Becomes is the state of the connection once the sync has ended.
+	Becomes StateChange
+}
+
+// ApplySnapshot compares the completely staged snapshot of a sync with the
+// accounts on record, applies it, writes down the changes and evaluates the
+// enabled monitors, all in one transaction: either the record speaks of this
+// sync entirely or it is as it was. A snapshot without changes writes nothing
+// to accounts.
+//
+// A snapshot that would remove too much is held: the sync ends so and the
+// record stays. A snapshot that is not whole is an *directory.Error
+// (Inconsistent); one that is not staged is ErrStagingLost. A sync that has
+// ended before is returned as it ended, so twice is as good as once.
+func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (Sync, error) {
+	var s Sync
+	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		if s, err = syncByKey(ctx, tx, connectionID, key); err != nil || s.Outcome != Running {
+			return err
+		}
+		snapshot, err := checkedSnapshot(ctx, tx, connectionID, s.Number)
+		if err != nil {
+			return err
+		}
+		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
+		if why := snapshot.counts.brake(); why != "" && !options.AcceptRemovals {
+			s.Outcome, s.Error, s.Reason = Held, "held", why
+			options.Becomes.Reason = why
+		} else if err := apply(ctx, tx, connection, snapshot.summary, &s); err != nil {
+			return err
+		}
+		return endSync(ctx, tx, connectionID, s, options.Becomes)
+	})
+	return s, err
+}
+
+// CheckSnapshot returns an *directory.Error (Inconsistent) when what is staged
+// cannot be the whole directory, and ErrStagingLost when it is not staged
+// completely.
+func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		_, err := checkedSnapshot(ctx, tx, connectionID, number)
+		return err
+	})
+}
+
+// snapshot is a completely staged directory.
+type snapshot struct {
+	summary  directory.Summary
+	counts   snapshotCounts
+	requests int
+}
+
+func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (snapshot, error) {
+	read, summary, err := completeRead(ctx, tx, connectionID, number)
+	if err != nil {
+		return snapshot{}, err
+	}
+	if err := setBased(ctx, tx); err != nil {
+		return snapshot{}, err
+	}
+	counts, err := count(ctx, tx, connectionID, summary)
+	if err != nil {
+		return snapshot{}, err
+	}
+	return snapshot{summary: summary, counts: counts, requests: read.Requests}, counts.check(summary)
+}
+
+func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, summary directory.Summary, s *Sync) error {
+	if err := applyDifferences(ctx, tx, connection.ID, summary, s); err != nil {
+		return err
+	}
+	if s.Accounts == 0 {
+		s.Reason = emptyReason(connection.Scope, summary)
+	}
+	if err := recordReport(ctx, tx, connection.ID, s.Number, summary.Report); err != nil {
+		return err
+	}
+	return evaluateMonitors(ctx, tx, connection.ID, s.Number, *s.FinishedAt)
+}
+
+func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, report directory.Report) error {
+	limitations, err := json.Marshal(append([]directory.Limitation{}, report.Limitations...))
+	if err != nil {
+		return err
+	}
+	var signOn []byte
+	if report.SingleSignOn != nil {
+		if signOn, err = json.Marshal(report.SingleSignOn); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, `
+		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5 WHERE id = $1`,
+		connectionID, number, report.Version, limitations, signOn)
+	return err
+}
+
+// applyDifferences is one statement: its parts see the same moment. Only
+// kinds that were read are compared, so that what a missing privilege hides
+// is not taken for removed.
+//
+// An account is different when its facts at the source, none if it is not
+// there, are not its facts on record, none if it is not present.
+func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary, s *Sync) error {
+	return tx.QueryRowxContext(ctx, `
+		WITH difference AS MATERIALIZED (
+			SELECT kind, source_id,
+				CASE
+					WHEN s.facts_hash IS NULL THEN 'removed'
+					WHEN a.facts_hash IS NULL THEN 'added'
+					WHEN a.removed_at IS NOT NULL THEN 'restored'
+					ELSE 'changed'
+				END AS change
+			FROM (
+				SELECT kind, source_id, facts_hash FROM staged_accounts WHERE connection_id = $1
+			) s FULL JOIN (
+				SELECT kind, source_id, facts_hash, removed_at FROM accounts WHERE connection_id = $1 AND kind = ANY($2)
+			) a USING (kind, source_id)
+			WHERE s.facts_hash IS DISTINCT FROM CASE WHEN a.removed_at IS NULL THEN a.facts_hash END
+		), written AS (
+			INSERT INTO accounts (connection_id, kind, source_id, `+factColumns+`)
+			SELECT connection_id, kind, source_id, `+factColumns+`
+			FROM difference JOIN staged_accounts USING (kind, source_id)
+			WHERE connection_id = $1 AND change <> 'removed'
+			ON CONFLICT (connection_id, kind, source_id) DO UPDATE SET removed_at = NULL,
+				(`+factColumns+`) = ROW (`+excluded(factColumns)+`)
+		), removed AS (
+			UPDATE accounts a SET removed_at = $5
+			FROM difference d
+			WHERE a.connection_id = $1 AND a.kind = d.kind AND a.source_id = d.source_id AND d.change = 'removed'
+		), recorded AS (
+			INSERT INTO changes (connection_id, number, kind, source_id, change, at, before, after)
+			SELECT $1, $4, kind, source_id, change, $5, before, after
+			FROM (
+				SELECT kind, source_id, change,
+					coalesce(to_jsonb(a) - $3::text[], '{}') AS old, coalesce(to_jsonb(s) - $3::text[], '{}') AS new
+				FROM difference
+				LEFT JOIN (SELECT * FROM accounts WHERE connection_id = $1) a USING (kind, source_id)
+				LEFT JOIN (SELECT * FROM staged_accounts WHERE connection_id = $1) s USING (kind, source_id)
+			) facts, LATERAL (
+				SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE new -> key IS DISTINCT FROM value), '{}') AS before
+				FROM jsonb_each(old)
+			) b, LATERAL (
+				SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE old -> key IS DISTINCT FROM value), '{}') AS after
+				FROM jsonb_each(new)
+			) a
+			WHERE change <> 'changed' OR before <> '{}' OR after <> '{}'
+			RETURNING change
+		)
+		SELECT count(*) FILTER (WHERE change IN ('added', 'restored')), count(*) FILTER (WHERE change = 'changed'),
+			count(*) FILTER (WHERE change = 'removed')
+		FROM recorded`,
+		connectionID, kindsRead(summary), notFacts, s.Number, s.FinishedAt,
+	).Scan(&s.Added, &s.Changed, &s.Removed)
+}
+
+// emptyReason says why a sync that went well found nobody.
+func emptyReason(scope directory.Scope, summary directory.Summary) string {
+	reason := fmt.Sprintf("no users: the scope is %q, and the source lists none", scope)
+	for _, what := range slices.Sorted(maps.Keys(summary.LeftOut)) {
+		reason += fmt.Sprintf("; left out: %d %s", summary.LeftOut[what], what)
+	}
+	for _, l := range summary.Limitations {
+		reason += fmt.Sprintf("; not read for want of %q: %s", l.Privilege, l.Lost)
+	}
+	return reason
+}

@@ -1,0 +1,110 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// Person is somebody on the staff roster.
+type Person struct {
+	Email   string
+	Name    string
+	Aliases []string
+	// ExitedAt is when the person leaves or left; nil while employed.
+	ExitedAt *time.Time
+}
+
+// Roster is the staff of an organization.
+type Roster struct {
+	ImportedAt time.Time
+	People     []Person
+}
+
+// ImportRoster makes the people given the whole roster of an organization, in
+// one transaction: those not among them are no longer on it. An address that
+// two people have, without regard to case, is ErrAlreadyExists, and the roster
+// stays as it was. Twice is as good as once, but for the time of the import.
+func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person) error {
+	roster, err := marshalPeople(people)
+	if err != nil {
+		return err
+	}
+	err = d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		var org int64
+		if err := tx.GetContext(ctx, &org, `
+			INSERT INTO organizations (name) VALUES ($1)
+			ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id`, organization); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO rosters (organization_id, imported_at) VALUES ($1, $2)
+			ON CONFLICT (organization_id) DO UPDATE SET imported_at = excluded.imported_at`, org, now); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM people WHERE organization_id = $1`, org); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO people (organization_id, email, name, aliases, exited_at)
+			SELECT $1, email, name, aliases, exited_at
+			FROM jsonb_to_recordset($2) AS r (email text, name text, aliases text[], exited_at timestamptz)`,
+			org, roster); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO person_addresses (organization_id, address, person_id)
+			SELECT DISTINCT $1::bigint, lower(address), id
+			FROM people, LATERAL unnest(email || aliases) AS address
+			WHERE organization_id = $1 AND address <> ''`, org)
+		return err
+	})
+	if isUniqueViolation(err) {
+		return fmt.Errorf("two people on the staff roster have the same address: %w", ErrAlreadyExists)
+	}
+	return err
+}
+
+func marshalPeople(people []Person) ([]byte, error) {
+	type row struct {
+		Email    string     `json:"email"`
+		Name     string     `json:"name"`
+		Aliases  []string   `json:"aliases"`
+		ExitedAt *time.Time `json:"exited_at"`
+	}
+	rows := make([]row, len(people))
+	for i, p := range people {
+		rows[i] = row{p.Email, p.Name, nonNil(p.Aliases), p.ExitedAt}
+	}
+	return json.Marshal(rows)
+}
+
+// Roster returns the roster of an organization, or ErrNotFound when none was
+// imported.
+func (d *DB) Roster(ctx context.Context, organization string) (Roster, error) {
+	var r Roster
+	err := d.sql.GetContext(ctx, &r.ImportedAt, `
+		SELECT imported_at FROM rosters JOIN organizations o ON o.id = organization_id WHERE o.name = $1`, organization)
+	if err != nil {
+		return Roster{}, notFound(err, "a staff roster of organization "+organization)
+	}
+	var rows []struct {
+		Email    string         `db:"email"`
+		Name     string         `db:"name"`
+		Aliases  pq.StringArray `db:"aliases"`
+		ExitedAt *time.Time     `db:"exited_at"`
+	}
+	if err := d.sql.SelectContext(ctx, &rows, `
+		SELECT email, p.name, aliases, exited_at FROM people p JOIN organizations o ON o.id = organization_id
+		WHERE o.name = $1 ORDER BY lower(email)`, organization); err != nil {
+		return Roster{}, err
+	}
+	for _, row := range rows {
+		r.People = append(r.People, Person{Email: row.Email, Name: row.Name, Aliases: row.Aliases, ExitedAt: row.ExitedAt})
+	}
+	return r, nil
+}

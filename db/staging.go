@@ -1,0 +1,256 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"jamf-access-review/activities/directory"
+)
+
+// ErrStagingLost is returned when a snapshot is not, or no longer, staged as
+// the caller left it: PostgreSQL crashed and emptied its unlogged tables, or
+// somebody else has gone on with the same read.
+var ErrStagingLost = errors.New("the staged snapshot is gone or was continued by somebody else")
+
+// StagedRead says how far the reading of a snapshot has come.
+type StagedRead struct {
+	Cursor   directory.Cursor
+	Pages    int
+	Users    int
+	Requests int
+	// Attempts is how often it was begun: once, and again each time the
+	// source contradicted itself.
+	Attempts int
+	// Complete is set once the source was read to its end.
+	Complete bool
+}
+
+// OpenStaging returns how far a sync's snapshot is staged, beginning it if it
+// is not. For a sync that has ended it returns ErrStagingLost. Twice is as good
+// as once.
+func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
+	var read StagedRead
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO staged_reads (connection_id, number)
+			SELECT connection_id, number FROM syncs WHERE connection_id = $1 AND number = $2 AND outcome = 'running'
+			ON CONFLICT DO NOTHING`, connectionID, number); err != nil {
+			return err
+		}
+		row, err := stagedRead(ctx, tx, connectionID, number)
+		read = row.read()
+		return err
+	})
+	return read, err
+}
+
+// RestartStaging drops what is staged of a sync's snapshot and begins it
+// again. Each call counts as another attempt.
+func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
+	var read StagedRead
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := tx.ExecContext(ctx, `
+			UPDATE staged_reads SET cursor = '', pages = 0, users = 0, summary = NULL, attempts = attempts + 1
+			WHERE connection_id = $1 AND number = $2`, connectionID, number); err != nil {
+			return err
+		}
+		row, err := stagedRead(ctx, tx, connectionID, number)
+		if err != nil {
+			return err
+		}
+		read = row.read()
+		_, err = tx.ExecContext(ctx, `DELETE FROM staged_accounts WHERE connection_id = $1`, connectionID)
+		return err
+	})
+	return read, err
+}
+
+// StagePage stores one page and moves the cursor past it. The page before it
+// must be the last one stored: otherwise ErrStagingLost, and nothing changes.
+// So a page is never stored twice, by one reader or by two. A user that is
+// staged already, or that no record can hold, makes the read inconsistent:
+// *directory.Error.
+func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, before StagedRead, page directory.Page) (StagedRead, error) {
+	after := StagedRead{
+		Cursor:   page.Cursor,
+		Pages:    before.Pages + 1,
+		Users:    before.Users + len(page.Users),
+		Requests: before.Requests + page.Requests,
+		Attempts: before.Attempts,
+		Complete: page.Summary != nil,
+	}
+	if err := storable(page.Users); err != nil {
+		return StagedRead{}, err
+	}
+	summary, err := marshalSummary(page.Summary)
+	if err != nil {
+		return StagedRead{}, err
+	}
+	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		moved, err := tx.ExecContext(ctx, `
+			UPDATE staged_reads SET cursor = $5, pages = pages + 1, users = users + $6, requests = requests + $7, summary = $8
+			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
+			connectionID, number, before.Attempts, before.Pages, after.Cursor, len(page.Users), page.Requests, summary)
+		if err != nil {
+			return err
+		}
+		if n, err := moved.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrStagingLost)
+		}
+		return copyUsers(ctx, tx, connectionID, page.Users)
+	})
+	if isUniqueViolation(err) {
+		return StagedRead{}, directory.Errorf(directory.Inconsistent, "the same user came twice in one read")
+	}
+	if err != nil {
+		return StagedRead{}, err
+	}
+	return after, nil
+}
+
+func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []directory.User) error {
+	if len(users) == 0 {
+		return nil
+	}
+	stmt, err := tx.PrepareContext(ctx, `
+		COPY staged_accounts (connection_id, kind, source_id, `+factColumns+`) FROM STDIN`)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	for i := range users {
+		u := &users[i]
+		if _, err := stmt.ExecContext(ctx, connectionID, string(u.Kind), u.ID,
+			u.Username, u.Email, u.Name, string(knownStatus(u.Status)), string(knownMFA(u.MFA)),
+			pq.StringArray(nonNil(u.Roles)), pq.StringArray(nonNil(u.Groups)),
+			u.AccessLevel, u.Site, u.FromDirectory, pq.StringArray(nonNil(u.Privileges)), factsHash(u)); err != nil {
+			return err
+		}
+	}
+	_, err = stmt.ExecContext(ctx)
+	return err
+}
+
+func marshalSummary(summary *directory.Summary) ([]byte, error) {
+	if summary == nil {
+		return nil, nil
+	}
+	return json.Marshal(summary)
+}
+
+// MissingAccounts returns, in order of kind and id and after the one given, up
+// to limit present accounts that a completely staged snapshot does not hold.
+// Kinds that were not read are not missing.
+func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int, after directory.Identity, limit int) ([]directory.Identity, error) {
+	var missing []directory.Identity
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		_, summary, err := completeRead(ctx, tx, connectionID, number)
+		if err != nil {
+			return err
+		}
+		if err := setBased(ctx, tx); err != nil {
+			return err
+		}
+		var rows []struct {
+			Kind directory.Kind `db:"kind"`
+			ID   string         `db:"source_id"`
+		}
+		if err := tx.SelectContext(ctx, &rows, `
+			SELECT kind, source_id FROM accounts
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (kind, source_id) > ($3, $4)
+			EXCEPT
+			SELECT kind, source_id FROM staged_accounts
+			WHERE connection_id = $1 AND (kind, source_id) > ($3, $4)
+			ORDER BY kind, source_id LIMIT $5`,
+			connectionID, kindsRead(summary), string(after.Kind), after.ID, limit); err != nil {
+			return err
+		}
+		for _, row := range rows {
+			missing = append(missing, directory.Identity{Kind: row.Kind, ID: row.ID})
+		}
+		return nil
+	})
+	return missing, err
+}
+
+type stagedReadRow struct {
+	Cursor   string         `db:"cursor"`
+	Pages    int            `db:"pages"`
+	Users    int            `db:"users"`
+	Requests int            `db:"requests"`
+	Attempts int            `db:"attempts"`
+	Summary  sql.NullString `db:"summary"`
+}
+
+func (r stagedReadRow) read() StagedRead {
+	return StagedRead{
+		Cursor: directory.Cursor(r.Cursor), Pages: r.Pages, Users: r.Users,
+		Requests: r.Requests, Attempts: r.Attempts, Complete: r.Summary.Valid,
+	}
+}
+
+// stagedRead returns the staging of a sync and locks it, or ErrStagingLost.
+func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
+	var row stagedReadRow
+	err := tx.GetContext(ctx, &row, `
+		SELECT cursor, pages, users, requests, attempts, summary FROM staged_reads
+		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrStagingLost
+	}
+	return row, err
+}
+
+// completeRead returns the staging of a sync that was read to its end, with
+// its summary, and locks it, or returns ErrStagingLost.
+func completeRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, directory.Summary, error) {
+	var summary directory.Summary
+	row, err := stagedRead(ctx, tx, connectionID, number)
+	if err == nil && !row.Summary.Valid {
+		err = ErrStagingLost
+	}
+	if err != nil {
+		return row, summary, err
+	}
+	if err := json.Unmarshal([]byte(row.Summary.String), &summary); err != nil {
+		return row, summary, fmt.Errorf("the staged summary: %w", err)
+	}
+	return row, summary, nil
+}
+
+func kindsRead(summary directory.Summary) pq.StringArray {
+	kinds := pq.StringArray{}
+	for kind := range summary.Totals {
+		kinds = append(kinds, string(kind))
+	}
+	return kinds
+}
+
+// clearStaging drops what is staged of a connection. The read goes first:
+// whoever is storing a page holds it, and only once that page is there are all
+// accounts seen. Whoever comes later finds no read to go on with.
+func clearStaging(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+	for _, table := range []string{"staged_reads", "staged_accounts"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE connection_id = $1`, connectionID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nonNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}

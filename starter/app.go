@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"golang.org/x/term"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+	"jamf-access-review/worker/service"
+	"jamf-access-review/worker/settings"
+)
+
+// app is what commands share: where they read and write, and the record and
+// Temporal, each opened when first needed.
+type app struct {
+	in     io.Reader
+	out    io.Writer
+	err    io.Writer
+	format output.Format
+
+	openRecord   *db.DB
+	openTemporal client.Client
+}
+
+func (a *app) close() {
+	if a.openTemporal != nil {
+		a.openTemporal.Close()
+	}
+	if a.openRecord != nil {
+		a.openRecord.Close()
+	}
+}
+
+// say tells a person what is going on, on standard error.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.err, format+"\n", args...)
+}
+
+// report shows how a command failed.
+func (a *app) report(f *failure) {
+	if a.format == output.JSON {
+		output.WriteJSON(a.out, f)
+		return
+	}
+	a.say("Error: %s", output.Clean(f.Message))
+	if f.Hint != "" {
+		a.say("  %s", f.Hint)
+	}
+}
+
+// record opens the record. Its schema has to be up to date: a worker, `dev`
+// and `migrate` see to that.
+func (a *app) record(ctx context.Context) (*db.DB, error) {
+	if a.openRecord != nil {
+		return a.openRecord, nil
+	}
+	s, err := settings.Load()
+	if err != nil {
+		return nil, err
+	}
+	record, err := a.openWith(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := record.Pending(ctx)
+	if err == nil && pending > 0 {
+		err = &failure{Code: "usage", Message: fmt.Sprintf("the database lacks %d migrations of this program", pending),
+			Hint: "run `starter migrate`, or start a worker of this version"}
+	}
+	if err != nil {
+		record.Close()
+		return nil, err
+	}
+	a.openRecord = record
+	return record, nil
+}
+
+// openWith opens the record as it is. A keyset is used where there is one;
+// what needs one says so.
+func (a *app) openWith(ctx context.Context, s settings.Settings) (*db.DB, error) {
+	databaseURL, err := s.DatabaseURL()
+	if err != nil {
+		return nil, err
+	}
+	var options []db.Option
+	keyset, err := s.Keyset()
+	switch {
+	case err == nil:
+		options = append(options, db.WithKeyset(keyset))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	return db.Open(ctx, databaseURL, options...)
+}
+
+// temporal connects to Temporal.
+func (a *app) temporal(ctx context.Context) (client.Client, error) {
+	if a.openTemporal != nil {
+		return a.openTemporal, nil
+	}
+	s, err := settings.Load()
+	if err != nil {
+		return nil, err
+	}
+	options, err := s.TemporalOptions()
+	if err != nil {
+		return nil, err
+	}
+	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, &service.TemporalError{Address: options.HostPort, Cause: err}
+	}
+	a.openTemporal = c
+	return c, nil
+}
+
+// terminal returns standard input when somebody is there to answer.
+func (a *app) terminal() (*os.File, bool) {
+	f, ok := a.in.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}
+
+// prompt asks a person for one line. It reads no further than the line's end,
+// since a secret may be next.
+func (a *app) prompt(question string) (string, error) {
+	fmt.Fprint(a.err, question)
+	var line []byte
+	next := make([]byte, 1)
+	for {
+		n, err := a.in.Read(next)
+		if n == 1 && next[0] == '\n' {
+			return strings.TrimSpace(string(line)), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		line = append(line, next[:n]...)
+	}
+}

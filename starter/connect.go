@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/jamf"
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+	"jamf-access-review/workflows"
+)
+
+const whatConnecting = `Connecting %s
+
+  Monitors that will run at every sync
+    JAMF_ACCESS_REMOVED_ON_EXIT  no person who has left still has an active account
+    JAMF_USER_MFA_ENABLED        every active human account has a second factor
+
+  Privileges that the API role in Jamf Pro needs
+    Read Accounts                required
+    Read Account Groups          groups, and who is in them (Jamf Pro 11.27 or newer)
+    Read API Integrations        API clients
+    Read API Roles               what API clients may do
+    Read SSO Settings            how people log in
+    Read Sites                   the names of sites
+    Read User                    end users; required with --scope everyone
+
+  Data that is read
+    primary e-mail, username, full name, account status, roles and privileges,
+    access level, site, groups, whether the account comes from a directory, and
+    MFA status where Jamf tells it. No device is read, and nothing is written.
+
+`
+
+type connectOptions struct {
+	url          string
+	clientID     string
+	secretFile   string
+	scope        string
+	every        time.Duration
+	exitGrace    time.Duration
+	organization string
+	confirmed    bool
+}
+
+func newConnect(a *app) *cobra.Command {
+	var o connectOptions
+	cmd := &cobra.Command{
+		Use:   "connect NAME",
+		Short: "Connect a Jamf Pro and sync it for the first time",
+		Long: `Connect validates the OAuth 2.0 client credentials, syncs the users, enables the
+monitors, and starts the recurring sync. Each step is shown as it happens; to
+stop watching with Ctrl-C does not stop it.
+
+The client secret comes from --client-secret-file ("-" for standard input), from
+JAMF_CLIENT_SECRET, or from a prompt. It never is an argument, which others on
+this machine could read.`,
+		Example: `  starter connect acme --jamf-url https://acme.jamfcloud.com --client-id 1f2e…
+  starter connect acme --jamf-url https://jamf.acme.example:8443 --client-id 1f2e… \
+    --client-secret-file secret.txt --confirm-admin -o json`,
+		Args: named,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.connect(cmd.Context(), args[0], o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.url, "jamf-url", "", "address of the Jamf Pro, as in https://acme.jamfcloud.com")
+	f.StringVar(&o.clientID, "client-id", "", "id of the API client in Jamf Pro")
+	f.StringVar(&o.secretFile, "client-secret-file", "", `file of the client secret, "-" for standard input`)
+	f.StringVar(&o.scope, "scope", string(directory.ScopeAdmins), "admins, or everyone to read end users too")
+	f.DurationVar(&o.every, "every", 6*time.Hour, "time between syncs, from 10s")
+	f.DurationVar(&o.exitGrace, "exit-grace", 24*time.Hour, "how long after leaving a person's account may stay active")
+	f.StringVar(&o.organization, "org", "default", "organization whose staff roster applies")
+	f.BoolVar(&o.confirmed, "confirm-admin", false, "confirm that you have admin access to this Jamf")
+	return cmd
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+func (a *app) connect(ctx context.Context, name string, o connectOptions) error {
+	if err := o.check(name); err != nil {
+		return err
+	}
+	record, err := a.record(ctx)
+	if err != nil {
+		return err
+	}
+	t, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	a.say(whatConnecting, name)
+	if err := a.confirmAdmin(o.confirmed); err != nil {
+		return err
+	}
+	if o.url, err = a.required("--jamf-url", "Jamf URL", o.url); err != nil {
+		return err
+	}
+	base, err := jamf.ParseBaseURL(o.url)
+	if err != nil {
+		return &failure{Code: "usage", Message: err.Error(), Hint: "a Jamf URL looks like https://acme.jamfcloud.com"}
+	}
+	if o.clientID, err = a.required("--client-id", "Client ID", o.clientID); err != nil {
+		return err
+	}
+	secret, err := a.clientSecret(o.secretFile)
+	if err != nil {
+		return err
+	}
+	c, err := a.create(ctx, record, t, db.NewConnection{
+		Name: name, Organization: o.organization, Source: directory.JamfPro, BaseURL: base.String(),
+		Scope: directory.Scope(o.scope), Every: o.every, ExitGrace: o.exitGrace,
+		Credentials: directory.Credentials{ClientID: o.clientID, ClientSecret: secret},
+	})
+	if err != nil {
+		return err
+	}
+	return a.runConnect(ctx, record, t, c)
+}
+
+func (o connectOptions) check(name string) error {
+	switch {
+	case !validName.MatchString(name):
+		return usagef("%q is no name for a connection: letters, digits, dots, dashes and underscores, at most 63", name)
+	case o.scope != string(directory.ScopeAdmins) && o.scope != string(directory.ScopeEveryone):
+		return usagef("--scope is admins or everyone, not %q", o.scope)
+	case o.every < workflows.MinInterval:
+		return usagef("--every is at least %s", workflows.MinInterval)
+	case o.exitGrace < 0:
+		return usagef("--exit-grace is not negative")
+	case o.organization == "":
+		return usagef("--org is not empty")
+	}
+	return nil
+}
+
+func (a *app) confirmAdmin(confirmed bool) error {
+	if confirmed {
+		return nil
+	}
+	if _, ok := a.terminal(); !ok {
+		return &failure{Code: "usage", Message: "not confirmed that you have admin access to this Jamf", Hint: "pass --confirm-admin"}
+	}
+	answer, err := a.prompt("I have admin access to this Jamf [y/N]: ")
+	if err != nil {
+		return err
+	}
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
+		return &failure{Code: "usage", Message: "not connected", Hint: "somebody with admin access to the Jamf has to connect it"}
+	}
+	return nil
+}
+
+// required asks for what a flag did not give, where somebody is there.
+func (a *app) required(flag, what, value string) (string, error) {
+	if value != "" {
+		return value, nil
+	}
+	if _, ok := a.terminal(); !ok {
+		return "", usagef("%s is required", flag)
+	}
+	answer, err := a.prompt(what + ": ")
+	if err != nil {
+		return "", err
+	}
+	if answer == "" {
+		return "", usagef("%s is required", flag)
+	}
+	return answer, nil
+}
+
+// create records the new connection. A name that was left behind by a connect
+// that died before its workflow began is taken over.
+func (a *app) create(ctx context.Context, record *db.DB, t client.Client, n db.NewConnection) (db.Connection, error) {
+	c, err := record.CreateConnection(ctx, n)
+	if !errors.Is(err, db.ErrAlreadyExists) {
+		return c, err
+	}
+	old, findErr := record.Connection(ctx, n.Name)
+	if findErr != nil || old.State != db.Connecting || time.Since(old.CreatedAt) < time.Minute {
+		return c, err
+	}
+	if busy, findErr := running(ctx, t, workflows.ConnectJamfID(n.Name)); busy || findErr != nil {
+		return c, errors.Join(err, findErr)
+	}
+	if err := record.EraseConnecting(ctx, old.ID); err != nil {
+		return c, err
+	}
+	return record.CreateConnection(ctx, n)
+}
+
+// runConnect runs ConnectJamf and waits for it.
+func (a *app) runConnect(ctx context.Context, record *db.DB, t client.Client, c db.Connection) error {
+	run, err := startConnect(ctx, t, c)
+	if err != nil {
+		return errors.Join(err, record.EraseConnecting(ctx, c.ID))
+	}
+	a.say("Connecting %s (%s)", c.Name, output.Clean(c.BaseURL))
+	stop := a.follow(ctx, t, run.GetID())
+	var result workflows.ConnectJamfResult
+	err = run.Get(ctx, &result)
+	stop()
+	if ctx.Err() != nil {
+		return &failure{Code: "unexpected", Message: "stopped watching; connecting goes on", Hint: "`starter status " + c.Name + "` shows what becomes of it"}
+	}
+	if err != nil {
+		return err
+	}
+	a.say("")
+	return a.showSynced(ctx, c.Name, result.Sync.Number)
+}

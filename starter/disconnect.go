@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/serviceerror"
+
+	"jamf-access-review/db"
+	"jamf-access-review/workflows"
+)
+
+func newDisconnect(a *app) *cobra.Command {
+	var erase bool
+	cmd := &cobra.Command{
+		Use:   "disconnect NAME",
+		Short: "End a connection and destroy its credentials",
+		Long: `Disconnect destroys the credentials and ends the recurring sync. The record is
+kept, and reconnect goes on with it. With --erase the record is removed as well,
+and the name is free again; that cannot be undone.`,
+		Example: `  starter disconnect acme
+  starter disconnect acme --erase`,
+		Args: named,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.disconnect(cmd.Context(), args[0], erase) },
+	}
+	cmd.Flags().BoolVar(&erase, "erase", false, "remove everything recorded of it, too")
+	return cmd
+}
+
+func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	t, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	// Whatever runs for the connection ends first, so that it does not write
+	// to a record that is gone.
+	if c.State == db.Connecting {
+		err = t.CancelWorkflow(ctx, workflows.ConnectJamfID(name), "")
+		if err == nil {
+			t.GetWorkflow(ctx, workflows.ConnectJamfID(name), "").Get(ctx, nil)
+		}
+	} else {
+		err = t.SignalWorkflow(ctx, workflows.AccessSyncID(name), "", workflows.DisconnectMessage, workflows.DisconnectRequest{Erase: erase})
+		if err == nil {
+			err = t.GetWorkflow(ctx, workflows.AccessSyncID(name), "").Get(ctx, nil)
+		}
+	}
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone {
+		return err
+	}
+	if erase || c.State == db.Connecting {
+		if err := record.Erase(ctx, c.ID); err != nil {
+			return err
+		}
+		return a.done(name, db.Disconnected, "disconnected, and its record is erased")
+	}
+	if err := record.Disconnect(ctx, c.ID); err != nil {
+		return err
+	}
+	return a.done(name, db.Disconnected, "disconnected; its credentials are destroyed and its record is kept")
+}

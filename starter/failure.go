@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
+	"jamf-access-review/worker/service"
+	"jamf-access-review/worker/settings"
+)
+
+// Exit statuses are part of the CLI's contract.
+const (
+	exitDone = iota
+	exitUnexpected
+	exitUsage
+	exitCredentialsRejected
+	exitMissingPrivilege
+	exitUnreachable
+	exitName
+	exitMonitorsFailing
+	exitHeld
+	exitInconsistentSource
+)
+
+var exitByCode = map[string]int{
+	"usage":                               exitUsage,
+	string(directory.CredentialsRejected): exitCredentialsRejected,
+	string(directory.MissingPrivilege):    exitMissingPrivilege,
+	string(directory.Unreachable):         exitUnreachable,
+	"not_found":                           exitName,
+	"already_exists":                      exitName,
+	"monitors_failing":                    exitMonitorsFailing,
+	"held":                                exitHeld,
+	string(directory.Inconsistent):        exitInconsistentSource,
+}
+
+// failure is how a command failed: a code for programs, and for people what
+// happened and what to do about it.
+type failure struct {
+	Code    string `json:"error"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+	// reported says that the command's own output has told it already.
+	reported bool
+}
+
+func (f *failure) Error() string { return f.Message }
+
+func (f *failure) exit() int {
+	if exit, ok := exitByCode[f.Code]; ok {
+		return exit
+	}
+	return exitUnexpected
+}
+
+func usagef(format string, args ...any) *failure {
+	return &failure{Code: "usage", Message: fmt.Sprintf(format, args...), Hint: "see --help"}
+}
+
+// failureOf puts any error in the CLI's words.
+func failureOf(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	if e, ok := errors.AsType[*db.UnavailableError](err); ok {
+		return &failure{Code: string(directory.Unreachable), Message: e.Error(),
+			Hint: "start a local one with `starter dev`, or set DATABASE_URL to one that runs"}
+	}
+	if e, ok := errors.AsType[*service.TemporalError](err); ok {
+		return &failure{Code: string(directory.Unreachable), Message: e.Error(),
+			Hint: "start a local one with `starter dev`, or set TEMPORAL_ADDRESS to one that runs"}
+	}
+	if errors.Is(err, settings.ErrNoDatabase) {
+		return &failure{Code: "usage", Message: err.Error(),
+			Hint: "start a local stack with `starter dev`, or set DATABASE_URL (and JAMF_ACCESS_HOME to a stack's folder)"}
+	}
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return &failure{Code: app.Type(), Message: app.Message(), Hint: hints[app.Type()]}
+	}
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+		return &failure{Code: "not_found", Message: err.Error(), Hint: "`starter list` shows what there is"}
+	case errors.Is(err, db.ErrAlreadyExists):
+		return &failure{Code: "already_exists", Message: err.Error(),
+			Hint: "choose another name; `starter reconnect` gives it new credentials, `starter disconnect --erase` frees the name"}
+	case errors.Is(err, db.ErrDisconnected):
+		return &failure{Code: "not_found", Message: "the connection is disconnected", Hint: hints[activities.Disconnected]}
+	case errors.Is(err, db.ErrNoKeyset):
+		return &failure{Code: "usage", Message: err.Error(), Hint: "`starter keys create FILE` makes one; `starter dev` and `demo` make one of their own"}
+	}
+	if e, ok := errors.AsType[*serviceerror.Unavailable](err); ok {
+		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + e.Error(), Hint: "is it running?"}
+	}
+	return &failure{Code: "unexpected", Message: err.Error(), Hint: ""}
+}
+
+// hints say what to do about a failed sync, by its code.
+var hints = map[string]string{
+	string(directory.CredentialsRejected): "check the client id and the client secret in Jamf Pro under Settings > API roles and clients, and that the client is enabled",
+	string(directory.MissingPrivilege):    "add the privilege to the API role in Jamf Pro under Settings > API roles and clients, then try again",
+	string(directory.Unreachable):         "check the URL in a browser, and that this machine's worker may reach it",
+	string(directory.Inconsistent):        "nothing was changed; try again, and if it stays so ask Jamf about the server",
+	"held":                                "look at what is gone in Jamf; if it is right, accept it: `starter resync NAME --accept-removals`",
+	"interrupted":                         "try again: `starter resync NAME`",
+	activities.Disconnected:               "`starter reconnect` with new credentials connects it again",
+	activities.NotFound:                   "`starter list` shows what there is",
+}

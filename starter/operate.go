@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+	"jamf-access-review/worker/settings"
+)
+
+func newMigrate(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema up to date",
+		Long: `Migrate applies the migrations that the database lacks. Several may run at once:
+they take turns. A worker does the same when it starts.`,
+		Example: `  starter migrate`,
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.migrate(cmd.Context()) },
+	}
+}
+
+func (a *app) migrate(ctx context.Context) error {
+	s, err := settings.Load()
+	if err != nil {
+		return err
+	}
+	record, err := a.openWith(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer record.Close()
+	applied, err := record.Migrate(ctx)
+	if err != nil {
+		return err
+	}
+	if a.format == output.JSON {
+		return output.WriteJSON(a.out, map[string]int{"applied": applied})
+	}
+	a.tell("Applied %d migrations; the schema is up to date.", applied)
+	return nil
+}
+
+func newKeys(a *app) *cobra.Command {
+	keys := &cobra.Command{
+		Use:   "keys",
+		Short: "Make and rotate the keys that seal credentials",
+		Long: `Credentials are sealed with a keyset, which is a file (JAMF_ACCESS_KEYSET) and
+never in the database. Whoever has both can read the credentials; without the
+keyset they are lost.`,
+	}
+	keys.AddCommand(
+		&cobra.Command{
+			Use:     "create FILE",
+			Short:   "Make a keyset in a new file",
+			Example: `  starter keys create /run/secrets/keyset.json`,
+			Args: func(_ *cobra.Command, args []string) error {
+				if len(args) != 1 {
+					return usagef("create takes the name of one file")
+				}
+				return nil
+			},
+			RunE: func(_ *cobra.Command, args []string) error { return a.createKeys(args[0]) },
+		},
+		&cobra.Command{
+			Use:   "rotate",
+			Short: "Seal everything with a new key",
+			Long: `Rotate adds a key to the keyset's file and seals all credentials with it. The
+older keys stay in the file, so that workers that have not been restarted yet
+are able to open what they read; restart them, and they use the new key.`,
+			Example: `  starter keys rotate`,
+			Args:    noArgs,
+			RunE:    func(cmd *cobra.Command, _ []string) error { return a.rotateKeys(cmd.Context()) },
+		},
+	)
+	return keys
+}
+
+func (a *app) createKeys(file string) error {
+	keyset, err := db.NewKeyset()
+	if err != nil {
+		return err
+	}
+	if err := keyset.Create(file); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return &failure{Code: "already_exists", Message: file + " exists", Hint: "it is left as it is; `starter keys rotate` adds a key to it"}
+		}
+		return err
+	}
+	if a.format == output.JSON {
+		return output.WriteJSON(a.out, map[string]string{"keyset": file})
+	}
+	a.tell("Made %s. Keep a copy where the database's backups are not.", file)
+	return nil
+}
+
+func (a *app) rotateKeys(ctx context.Context) error {
+	s, err := settings.Load()
+	if err != nil {
+		return err
+	}
+	keyset, err := s.Keyset()
+	if err != nil {
+		return err
+	}
+	rotated, err := keyset.Rotated()
+	if err != nil {
+		return err
+	}
+	if err := rotated.Replace(s.KeysetFile()); err != nil {
+		return err
+	}
+	record, err := a.record(ctx)
+	if err != nil {
+		return err
+	}
+	resealed, err := record.Reseal(ctx)
+	if err != nil {
+		return err
+	}
+	if a.format == output.JSON {
+		return output.WriteJSON(a.out, map[string]int{"resealed": resealed})
+	}
+	a.tell("Added a key to %s and sealed %d connections with it. Restart the workers.", s.KeysetFile(), resealed)
+	return nil
+}

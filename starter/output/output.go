@@ -1,0 +1,133 @@
+// Package output is how commands answer: tables for people, one JSON document
+// for programs.
+package output
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// Format is how a command answers.
+type Format string
+
+const (
+	Table Format = "table"
+	JSON  Format = "json"
+)
+
+// Set implements pflag.Value.
+func (f *Format) Set(s string) error {
+	switch Format(s) {
+	case Table, JSON:
+		*f = Format(s)
+		return nil
+	}
+	return fmt.Errorf("%q is neither table nor json", s)
+}
+
+func (f *Format) String() string { return string(*f) }
+
+// Type implements pflag.Value.
+func (f *Format) Type() string { return "format" }
+
+// WriteJSON writes one JSON document.
+func WriteJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// StreamJSON writes one JSON array, element by element as they come.
+func StreamJSON[T any](w io.Writer, elements iter.Seq2[T, error]) error {
+	separator := "[\n  "
+	for element, err := range elements {
+		if err != nil {
+			return err
+		}
+		content, err := marshal(element)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s%s", separator, content); err != nil {
+			return err
+		}
+		separator = ",\n  "
+	}
+	if separator == "[\n  " {
+		_, err := fmt.Fprintln(w, "[]")
+		return err
+	}
+	_, err := fmt.Fprintln(w, "\n]")
+	return err
+}
+
+func marshal(v any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// Column is a column of a table. Width is the most it takes; what is longer
+// goes on in the next line.
+type Column struct {
+	Title string
+	Width int
+}
+
+// Col is a Column.
+func Col(title string, width int) Column { return Column{Title: title, Width: width} }
+
+// WriteTable writes rows under columns, without lines between them, so that
+// the output can be cut and searched like that of other tools.
+func WriteTable(w io.Writer, columns []Column, rows iter.Seq2[[]string, error]) error {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Format.Header = text.FormatUpper
+	t.SetStyle(style)
+	header := table.Row{}
+	var configs []table.ColumnConfig
+	for i, c := range columns {
+		header = append(header, c.Title)
+		configs = append(configs, table.ColumnConfig{Number: i + 1, WidthMax: c.Width, WidthMaxEnforcer: text.WrapText})
+	}
+	t.AppendHeader(header)
+	t.SetColumnConfigs(configs)
+	t.SuppressTrailingSpaces()
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		cells := table.Row{}
+		for _, cell := range row {
+			cells = append(cells, Clean(cell))
+		}
+		t.AppendRow(cells)
+	}
+	t.Render()
+	return nil
+}
+
+// Clean makes text from a foreign source safe to show in a terminal: what
+// would move the cursor, change colours or turn the direction of writing is
+// replaced.
+func Clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}

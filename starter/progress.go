@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/starter/output"
+	"jamf-access-review/workflows"
+)
+
+const (
+	progressInterval = 400 * time.Millisecond
+	queryTimeout     = 3 * time.Second
+)
+
+// follow says, on standard error, what a workflow is doing, until stop is
+// called.
+func (a *app) follow(ctx context.Context, t client.Client, workflowID string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(progressInterval)
+		defer ticker.Stop()
+		f := follower{app: a, temporal: t, workflowID: workflowID}
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				f.look(ctx)
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// follower remembers what it said, so as to say each thing once.
+type follower struct {
+	app        *app
+	temporal   client.Client
+	workflowID string
+	doing      string
+	trouble    string
+	users      int
+	waits      int
+}
+
+// look looks once. What cannot be seen is left out: the workflow itself is
+// waited for elsewhere, with its errors.
+func (f *follower) look(ctx context.Context) {
+	description, err := f.temporal.DescribeWorkflowExecution(ctx, f.workflowID, "")
+	if err != nil {
+		return
+	}
+	for _, pending := range description.PendingActivities {
+		f.activity(pending)
+	}
+	if description.PendingWorkflowTask != nil && description.PendingWorkflowTask.State == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
+		f.waitForWorker(ctx)
+		return
+	}
+	f.query(ctx)
+}
+
+func (f *follower) query(ctx context.Context) {
+	answer, err := f.temporal.QueryWorkflow(ctx, f.workflowID, "", workflows.StatusQuery)
+	if err != nil {
+		return
+	}
+	var status workflows.Status
+	if err := answer.Get(&status); err != nil || status.Doing == f.doing {
+		return
+	}
+	f.doing = status.Doing
+	f.app.say("  %s", status.Doing)
+}
+
+// activity says how far a fetch has come, and why an activity is tried again.
+func (f *follower) activity(pending *workflow.PendingActivityInfo) {
+	var progress activities.Progress
+	if details := pending.HeartbeatDetails; details != nil &&
+		converter.GetDefaultDataConverter().FromPayloads(details, &progress) == nil && progress.Users >= f.users+1000 {
+		f.users = progress.Users
+		f.app.say("  %d users read", f.users)
+	}
+	if trouble := retrying(pending); trouble != "" && trouble != f.trouble {
+		f.trouble = trouble
+		f.app.say("  %s", output.Clean(trouble))
+	}
+}
+
+// retrying says why an activity is tried again, and when; "" when it is not.
+func retrying(pending *workflow.PendingActivityInfo) string {
+	if pending.LastFailure == nil || pending.Attempt < 2 {
+		return ""
+	}
+	trouble := fmt.Sprintf("waiting: %s (try %d)", pending.LastFailure.Message, pending.Attempt)
+	if next := pending.ScheduledTime; next != nil && next.AsTime().After(time.Now()) {
+		trouble += ", again at " + next.AsTime().UTC().Format(time.TimeOnly)
+	}
+	return trouble
+}
+
+// waitForWorker says so once when nobody works on the task queue.
+func (f *follower) waitForWorker(ctx context.Context) {
+	if f.waits++; f.waits != 5 {
+		return
+	}
+	queue, err := f.temporal.DescribeTaskQueue(ctx, workflows.TaskQueue, enums.TASK_QUEUE_TYPE_WORKFLOW)
+	if err == nil && len(queue.Pollers) == 0 {
+		f.app.say("  waiting: no worker polls the task queue %q; start one: go run ./worker", workflows.TaskQueue)
+	}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+)
+
+func newSyncs(a *app) *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "syncs NAME",
+		Short:   "List the syncs of a connection, newest first",
+		Example: `  starter syncs acme --limit 100`,
+		Args:    named,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.syncs(cmd.Context(), args[0], limit) },
+	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many to show")
+	return cmd
+}
+
+func (a *app) syncs(ctx context.Context, name string, limit int) error {
+	if limit < 1 {
+		return usagef("--limit is at least 1")
+	}
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	syncs, err := record.Syncs(ctx, c.ID, limit)
+	if err != nil {
+		return err
+	}
+	if a.format == output.JSON {
+		views := []syncView{}
+		for _, s := range syncs {
+			views = append(views, viewSync(s))
+		}
+		return output.WriteJSON(a.out, views)
+	}
+	return output.WriteTable(a.out, []output.Column{output.Col("Nr", 6), output.Col("Trigger", 9), output.Col("Outcome", 8), output.Col("Finished", 20), output.Col("Accts", 7), output.Col("+", 5), output.Col("~", 5), output.Col("-", 5), output.Col("Reason", 24)},
+		rows(syncs, func(s db.Sync) []string {
+			n := func(n int) string { return fmt.Sprint(n) }
+			return []string{n(s.Number), string(s.Trigger), string(s.Outcome), when(s.FinishedAt), n(s.Accounts), n(s.Added), n(s.Changed), n(s.Removed), s.Reason}
+		}))
+}
+
+func newUsers(a *app) *cobra.Command {
+	var removed bool
+	cmd := &cobra.Command{
+		Use:   "users NAME",
+		Short: "List who has access",
+		Example: `  starter users acme
+  starter users acme --removed
+  starter users acme -o json`,
+		Args: named,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.users(cmd.Context(), args[0], removed) },
+	}
+	cmd.Flags().BoolVar(&removed, "removed", false, "list those that were removed instead")
+	return cmd
+}
+
+func (a *app) users(ctx context.Context, name string, removed bool) error {
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	accounts := record.Accounts(ctx, c.ID, removed)
+	if a.format == output.JSON {
+		return output.StreamJSON(a.out, converted(accounts, viewUser))
+	}
+	return output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("E-mail", 26), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Roles", 16)},
+		converted(accounts, func(u db.Account) []string {
+			who := u.Username
+			if who == "" {
+				who = u.Name
+			}
+			if u.Kind != "account" {
+				who += " (" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")"
+			}
+			return []string{who, u.Email, string(u.Status), string(u.MFA), strings.Join(u.Roles, ", ")}
+		}))
+}
+
+func newChanges(a *app) *cobra.Command {
+	var since string
+	cmd := &cobra.Command{
+		Use:   "changes NAME",
+		Short: "List what the syncs found different, oldest first",
+		Example: `  starter changes acme
+  starter changes acme --since 2026-11-01
+  starter changes acme --since 72h -o json`,
+		Args: named,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.changes(cmd.Context(), args[0], since) },
+	}
+	cmd.Flags().StringVar(&since, "since", "", "RFC 3339 time, date, or duration back from now")
+	return cmd
+}
+
+func (a *app) changes(ctx context.Context, name, since string) error {
+	from, err := parseSince(since)
+	if err != nil {
+		return err
+	}
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	changes := record.Changes(ctx, c.ID, from)
+	if a.format == output.JSON {
+		return output.StreamJSON(a.out, converted(changes, viewChange))
+	}
+	return output.WriteTable(a.out, []output.Column{output.Col("Sync", 5), output.Col("At", 20), output.Col("Who", 16), output.Col("Change", 8), output.Col("Before", 12), output.Col("After", 12)},
+		converted(changes, func(c db.Change) []string {
+			before, after := facts(c.Before), facts(c.After)
+			// All of their facts differ; the name is enough for a table.
+			switch c.Change {
+			case "added":
+				after = fact(c.After, "username")
+			case "removed":
+				before = fact(c.Before, "username")
+			}
+			return []string{fmt.Sprint(c.Sync), when(&c.At), c.Kind + " " + c.ID, c.Change, before, after}
+		}))
+}
+
+func parseSince(since string) (time.Time, error) {
+	if since == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, since); err == nil {
+			return t, nil
+		}
+	}
+	if d, err := time.ParseDuration(since); err == nil && d >= 0 {
+		return time.Now().Add(-d), nil
+	}
+	return time.Time{}, usagef("--since %q is no RFC 3339 time, date or duration", since)
+}
+
+// converted applies f to what a query yields, as it comes.
+func converted[T, U any](seq iter.Seq2[T, error], f func(T) U) iter.Seq2[U, error] {
+	return func(yield func(U, error) bool) {
+		for v, err := range seq {
+			if err != nil {
+				var none U
+				yield(none, err)
+				return
+			}
+			if !yield(f(v), nil) {
+				return
+			}
+		}
+	}
+}
+
+// rows is converted for a slice.
+func rows[T any](l []T, f func(T) []string) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		for _, v := range l {
+			if !yield(f(v), nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+	"jamf-access-review/workflows"
+)
+
+func newResync(a *app) *cobra.Command {
+	var noWait, acceptRemovals bool
+	cmd := &cobra.Command{
+		Use:   "resync NAME",
+		Short: "Sync now",
+		Long: `Resync asks for a sync now, waits for it and prints its result. Callers at the
+same time share one sync; whoever asks while one is under way gets the next one,
+so that what is printed was read after it was asked for. A paused connection
+syncs too. The schedule stays as it is.
+
+The exit status is that of the sync: 0 applied, 8 held, and otherwise by what
+went wrong.`,
+		Example: `  starter resync acme
+  starter resync acme --no-wait
+  starter resync acme --accept-removals   # after "held"`,
+		Args: named,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.resync(cmd.Context(), args[0], noWait, workflows.ResyncRequest{AcceptRemovals: acceptRemovals})
+		},
+	}
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "ask, and do not wait for the result")
+	cmd.Flags().BoolVar(&acceptRemovals, "accept-removals", false, "apply the snapshot although it removes a large part of the directory")
+	return cmd
+}
+
+func (a *app) resync(ctx context.Context, name string, noWait bool, request workflows.ResyncRequest) error {
+	_, c, err := a.liveConnection(ctx, name)
+	if err != nil {
+		return err
+	}
+	t, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	if noWait {
+		if err := send(ctx, t, c, workflows.ResyncMessage, request); err != nil {
+			return err
+		}
+		return a.done(name, c.State, "asked for a sync; `starter status "+name+"` shows its result")
+	}
+	stop := a.follow(ctx, t, workflows.AccessSyncID(name))
+	result, err := update(ctx, t, c, workflows.ResyncMessage, request)
+	stop()
+	if err != nil {
+		return err
+	}
+	return a.showSynced(ctx, name, result.Number)
+}
+
+// connection finds a connection by name.
+func (a *app) connection(ctx context.Context, name string) (*db.DB, db.Connection, error) {
+	record, err := a.record(ctx)
+	if err != nil {
+		return nil, db.Connection{}, err
+	}
+	c, err := record.Connection(ctx, name)
+	return record, c, err
+}
+
+// liveConnection finds a connection that has an AccessSync to talk to.
+func (a *app) liveConnection(ctx context.Context, name string) (*db.DB, db.Connection, error) {
+	record, c, err := a.connection(ctx, name)
+	switch {
+	case err != nil:
+		return nil, c, err
+	case c.State == db.Connecting:
+		return nil, c, stillConnecting(name)
+	case c.State == db.Disconnected:
+		return nil, c, db.ErrDisconnected
+	}
+	return record, c, nil
+}
+
+func stillConnecting(name string) error {
+	return &failure{Code: "usage", Message: name + " is still connecting", Hint: "`starter status " + name + "` shows how far it is"}
+}
+
+// done prints that something was done to a connection.
+func (a *app) done(name string, state db.State, words string) error {
+	if a.format == output.JSON {
+		return output.WriteJSON(a.out, struct {
+			Connection string `json:"connection"`
+			State      string `json:"state"`
+			Message    string `json:"message"`
+		}{name, string(state), words})
+	}
+	a.tell("%s: %s", name, words)
+	return nil
+}

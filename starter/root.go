@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "starter",
+		Short: "Prove who can administer a Jamf Pro, and that those who left cannot",
+		Long: `Jamf Access Review keeps an exact record of who can administer a Jamf Pro,
+watches it with monitors, and shows evidence. It watches people's access, not
+devices.
+
+New here? "starter demo" shows everything on this machine. "starter dev" starts
+a local stack; "starter connect" then connects a real Jamf Pro to it.`,
+		Example: `  starter demo
+  starter connect acme --jamf-url https://acme.jamfcloud.com --client-id 1f2e…
+  starter resync acme
+  starter monitors acme --check`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().VarP(&a.format, "output", "o", "table or json")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%s", err) })
+	root.AddGroup(
+		&cobra.Group{ID: "start", Title: "Start:"},
+		&cobra.Group{ID: "connections", Title: "Connections:"},
+		&cobra.Group{ID: "record", Title: "The record:"},
+		&cobra.Group{ID: "operate", Title: "Operate:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("start", newDemo(a), newDev(a))
+	add("connections", newConnect(a), newReconnect(a), newDisconnect(a), newPause(a), newResume(a), newReschedule(a), newResync(a))
+	add("record", newList(a), newStatus(a), newSyncs(a), newUsers(a), newChanges(a), newMonitors(a), newStaff(a))
+	add("operate", newMigrate(a), newKeys(a))
+	return root
+}
+
+// named is the argument check of commands about one connection.
+func named(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("%s takes the name of one connection", cmd.Name())
+	}
+	return nil
+}
+
+// noArgs is the argument check of commands that take none.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument %q", cmd.Name(), args[0])
+	}
+	return nil
+}

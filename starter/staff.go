@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+	"jamf-access-review/starter/roster"
+)
+
+func newStaff(a *app) *cobra.Command {
+	staff := &cobra.Command{
+		Use:   "staff",
+		Short: "Import or list the staff roster",
+	}
+	staff.AddCommand(newStaffImport(a), newStaffList(a))
+	return staff
+}
+
+func newStaffImport(a *app) *cobra.Command {
+	var organization string
+	cmd := &cobra.Command{
+		Use:   "import FILE.csv",
+		Short: "Replace the staff roster of an organization",
+		Long: `Import replaces the whole roster: whoever is not in the file is not on it. The
+first row names the columns:
+
+  email      how people are matched with accounts, without regard to case
+  name
+  exited_at  RFC 3339 time or date (its beginning, in UTC); empty while employed
+  aliases    optional; other e-mail addresses or usernames, separated by ";"
+
+Nothing is imported when any row is wrong. A roster older than 7 days proves
+nothing, so import it regularly. Outcomes change with the next sync.`,
+		Example: `  starter staff import staff.csv
+  hr-export | starter staff import - --org acme`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("import takes one file")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.importStaff(cmd.Context(), args[0], organization)
+		},
+	}
+	cmd.Flags().StringVar(&organization, "org", "default", "organization whose roster it is")
+	return cmd
+}
+
+func (a *app) importStaff(ctx context.Context, file, organization string) error {
+	people, err := a.readRoster(file)
+	if err != nil {
+		return err
+	}
+	record, err := a.record(ctx)
+	if err != nil {
+		return err
+	}
+	if err := record.ImportRoster(ctx, organization, people); err != nil {
+		return err
+	}
+	left := 0
+	for _, p := range people {
+		if p.ExitedAt != nil {
+			left++
+		}
+	}
+	if a.format == output.JSON {
+		return output.WriteJSON(a.out, map[string]any{"organization": organization, "people": len(people), "with_exit": left})
+	}
+	a.tell("Imported %d people of organization %s, %d of them with an exit. Outcomes change with the next sync: `starter resync NAME`.",
+		len(people), organization, left)
+	return nil
+}
+
+func (a *app) readRoster(file string) ([]db.Person, error) {
+	in := a.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, &failure{Code: "usage", Message: err.Error(), Hint: "see `starter staff import --help` for what the file holds"}
+		}
+		defer f.Close()
+		in = f
+	}
+	people, err := roster.Read(in)
+	if e, ok := errors.AsType[*roster.Error](err); ok {
+		return nil, &failure{Code: "usage", Message: file + ": " + e.Error(), Hint: "nothing was imported; see `starter staff import --help`"}
+	}
+	return people, err
+}
+
+func newStaffList(a *app) *cobra.Command {
+	var organization string
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the staff roster of an organization",
+		Example: `  starter staff list --org acme`,
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listStaff(cmd.Context(), organization) },
+	}
+	cmd.Flags().StringVar(&organization, "org", "default", "organization whose roster it is")
+	return cmd
+}
+
+func (a *app) listStaff(ctx context.Context, organization string) error {
+	record, err := a.record(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := record.Roster(ctx, organization)
+	if err != nil {
+		return err
+	}
+	if a.format == output.JSON {
+		views := []personView{}
+		for _, p := range r.People {
+			views = append(views, viewPerson(p))
+		}
+		return output.WriteJSON(a.out, views)
+	}
+	a.tell("Imported %s.", ago(r.ImportedAt))
+	return output.WriteTable(a.out, []output.Column{output.Col("E-mail", 26), output.Col("Name", 18), output.Col("Exited", 20), output.Col("Aliases", 12)},
+		rows(r.People, func(p db.Person) []string {
+			return []string{p.Email, p.Name, when(p.ExitedAt), strings.Join(p.Aliases, ", ")}
+		}))
+}

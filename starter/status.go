@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+	"jamf-access-review/workflows"
+)
+
+func newStatus(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status NAME",
+		Short:   "Show how a connection is and what it does",
+		Example: `  starter status acme`,
+		Args:    named,
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args[0]) },
+	}
+}
+
+func (a *app) status(ctx context.Context, name string) error {
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	v, err := viewStatus(ctx, record, c)
+	if err != nil {
+		return err
+	}
+	v.Doing = a.doing(ctx, c)
+	if a.format == output.JSON {
+		return output.WriteJSON(a.out, v)
+	}
+	a.printStatus(v)
+	return nil
+}
+
+// doing asks the workflow what it is doing. It is "" when Temporal or the
+// worker does not answer: the record still tells the rest.
+func (a *app) doing(ctx context.Context, c db.Connection) string {
+	t, err := a.temporal(ctx)
+	if err != nil {
+		return ""
+	}
+	id := workflows.AccessSyncID(c.Name)
+	if c.State == db.Connecting {
+		id = workflows.ConnectJamfID(c.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	description, err := t.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return ""
+	}
+	for _, pending := range description.PendingActivities {
+		if trouble := retrying(pending); trouble != "" {
+			return trouble
+		}
+	}
+	answer, err := t.QueryWorkflow(ctx, id, "", workflows.StatusQuery)
+	if err != nil {
+		return ""
+	}
+	var status workflows.Status
+	if err := answer.Get(&status); err != nil {
+		return ""
+	}
+	return status.Doing
+}
+
+func (a *app) printStatus(v statusView) {
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(a.out, "%-13s %s\n", label, output.Clean(fmt.Sprintf(format, args...)))
+	}
+	line("Connection", "%s (organization %s)", v.Connection, v.Organization)
+	line("State", "%s", v.State)
+	if v.Reason != "" {
+		line("Reason", "%s", v.Reason)
+	}
+	if v.Doing != "" {
+		line("Now", "%s", v.Doing)
+	}
+	line("Source", "%s %s at %s", v.Source, v.SourceVersion, v.URL)
+	line("Schedule", "every %s, next %s", v.Every, when(v.NextSyncAt))
+	line("Scope", "%s", v.Scope)
+	if s := v.LastSync; s != nil {
+		line("Last sync", "number %d, %s, %s: %d accounts, %d added, %d changed, %d removed",
+			s.Number, s.Outcome, ago(*s.FinishedAt), s.Accounts, s.Added, s.Changed, s.Removed)
+		if s.Reason != "" {
+			line("", "%s", s.Reason)
+		}
+	}
+	for _, m := range v.Monitors {
+		line("Monitor", "%s is %s", m.Code, m.State)
+	}
+	if s := v.SingleSignOn; s != nil {
+		line("Single sign-on", "enabled %t, bypass allowed %t %s", s.Enabled, s.BypassAllowed, s.Type)
+	}
+	for _, l := range v.Limitations {
+		line("Not read", "%s (privilege %q is missing)", l.Lost, l.Privilege)
+	}
+}

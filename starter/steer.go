@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jamf-access-review/db"
+	"jamf-access-review/workflows"
+)
+
+func newPause(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "pause NAME",
+		Short:   "Stop the schedule of a connection",
+		Long:    `A paused connection syncs only when asked to, with resync.`,
+		Example: `  starter pause acme`,
+		Args:    named,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.steer(cmd.Context(), args[0], workflows.PauseMessage, nil,
+				func(c db.Connection) bool { return c.State != db.Active }, "paused")
+		},
+	}
+}
+
+func newResume(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "resume NAME",
+		Short:   "Start the schedule of a connection again",
+		Example: `  starter resume acme`,
+		Args:    named,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.steer(cmd.Context(), args[0], workflows.ResumeMessage, nil,
+				func(c db.Connection) bool { return c.State != db.Paused }, "resumed")
+		},
+	}
+}
+
+func newReschedule(a *app) *cobra.Command {
+	var every time.Duration
+	cmd := &cobra.Command{
+		Use:     "reschedule NAME --every D",
+		Short:   "Change how often a connection syncs",
+		Example: `  starter reschedule acme --every 1h`,
+		Args:    named,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if every < workflows.MinInterval {
+				return usagef("--every is required, and at least %s", workflows.MinInterval)
+			}
+			every = every.Truncate(time.Second)
+			return a.steer(cmd.Context(), args[0], workflows.RescheduleMessage, workflows.RescheduleRequest{Every: every.String()},
+				func(c db.Connection) bool { return c.Every == every }, "syncs every "+short(every))
+		},
+	}
+	cmd.Flags().DurationVar(&every, "every", 0, "time between syncs, from 10s")
+	return cmd
+}
+
+// steerTimeout bounds how long a worker may take to act on a signal. A sync
+// that is under way is not waited for longer: the signal is not lost.
+const steerTimeout = 15 * time.Second
+
+// steer sends a signal and waits until the record shows that it was acted on.
+func (a *app) steer(ctx context.Context, name, message string, input any, acted func(db.Connection) bool, words string) error {
+	record, c, err := a.liveConnection(ctx, name)
+	if err != nil {
+		return err
+	}
+	t, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	if err := send(ctx, t, c, message, input); err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, steerTimeout)
+	defer cancel()
+	ticker := time.NewTicker(progressInterval / 4)
+	defer ticker.Stop()
+	for {
+		if c, err = record.Connection(ctx, name); err != nil {
+			return err
+		}
+		if acted(c) {
+			return a.done(name, c.State, words)
+		}
+		select {
+		case <-waiting.Done():
+			return a.done(name, c.State, "the request is delivered and takes effect when a worker has come to it")
+		case <-ticker.C:
+		}
+	}
+}

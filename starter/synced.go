@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+)
+
+// showSynced prints what became of a sync, and returns the failure that its
+// outcome is, if it is one.
+func (a *app) showSynced(ctx context.Context, name string, number int) error {
+	record, err := a.record(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := record.Connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	sync, err := record.SyncByNumber(ctx, c.ID, number)
+	if err != nil {
+		return err
+	}
+	monitors, err := record.Monitors(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	failed := syncFailure(name, sync)
+	if a.format == output.JSON {
+		v := syncedView{
+			Connection: c.Name, State: string(c.State), Source: c.Source, SourceVersion: c.Report.Version,
+			Sync: viewSync(sync), Monitors: statesOf(monitors),
+		}
+		if failed != nil {
+			v.Error, v.Message, v.Hint = failed.Code, failed.Message, failed.Hint
+			failed.reported = true
+		}
+		if err := output.WriteJSON(a.out, v); err != nil {
+			return err
+		}
+	} else if failed == nil {
+		a.printSynced(c, sync, monitors)
+	}
+	if failed != nil {
+		return failed
+	}
+	return nil
+}
+
+func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) {
+	fmt.Fprintf(a.out, "%s is %s. Sync %d: %d accounts, %d added, %d changed, %d removed.\n",
+		c.Name, c.State, sync.Number, sync.Accounts, sync.Added, sync.Changed, sync.Removed)
+	if sync.Reason != "" {
+		fmt.Fprintf(a.out, "  %s\n", output.Clean(sync.Reason))
+	}
+	for _, m := range monitors {
+		fmt.Fprintf(a.out, "  %-27s  %s\n", m.Code, describeMonitor(m))
+	}
+	for _, l := range c.Report.Limitations {
+		fmt.Fprintf(a.out, "  Not read, for want of the privilege %q: %s\n", l.Privilege, l.Lost)
+	}
+}
+
+func describeMonitor(m db.Monitor) string {
+	if m.Reason == "" {
+		return string(m.State)
+	}
+	return fmt.Sprintf("%s: %s", m.State, m.Reason)
+}
+
+// syncFailure is the failure that a sync's outcome is, or nil.
+func syncFailure(name string, s db.Sync) *failure {
+	switch s.Outcome {
+	case db.Applied:
+		return nil
+	case db.Held:
+		return &failure{Code: "held", Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, name, s.Reason),
+			Hint: fmt.Sprintf("look at what is gone in Jamf; if it is right, accept it: `starter resync %s --accept-removals`", name)}
+	default:
+		return &failure{Code: s.Error, Message: fmt.Sprintf("sync %d of %s failed: %s", s.Number, name, s.Reason), Hint: hints[s.Error]}
+	}
+}

@@ -1,0 +1,99 @@
+// Package service is the worker: what is wired together to run workflows and
+// activities, and how it stops.
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/httpclient"
+	"jamf-access-review/activities/directory/jamf"
+	"jamf-access-review/db"
+	"jamf-access-review/workflows"
+)
+
+// stopTimeout is how long activities have to end once the worker is told to
+// stop. A fetch ends at once and goes on elsewhere.
+const stopTimeout = 4 * time.Second
+
+// Config says what a worker works on.
+type Config struct {
+	DatabaseURL string
+	Keyset      *db.Keyset
+	Temporal    client.Options
+	Logger      *slog.Logger
+}
+
+// Run works until ctx ends, or until the worker cannot go on. It brings the
+// database's schema up to date first. ready, if not nil, is called once the
+// worker polls.
+func Run(ctx context.Context, c Config, ready func()) error {
+	record, err := db.Open(ctx, c.DatabaseURL, db.WithKeyset(c.Keyset))
+	if err != nil {
+		return err
+	}
+	defer record.Close()
+	if _, err := record.Migrate(ctx); err != nil {
+		return err
+	}
+
+	options := c.Temporal
+	options.Logger = log.NewStructuredLogger(c.Logger)
+	temporal, err := client.DialContext(ctx, options)
+	if err != nil {
+		return &TemporalError{Address: options.HostPort, Cause: err}
+	}
+	defer temporal.Close()
+
+	fatal := make(chan error, 1)
+	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
+		WorkerStopTimeout:           stopTimeout,
+		DisableRegistrationAliasing: true,
+		WorkflowTaskPollerBehavior:  worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		ActivityTaskPollerBehavior:  worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		OnFatalError:                func(err error) { fatal <- err },
+	})
+	workflows.Register(w)
+	(&activities.Activities{Record: record, Providers: providers()}).Register(w)
+	if err := w.Start(); err != nil {
+		return &TemporalError{Address: options.HostPort, Cause: err}
+	}
+	defer w.Stop()
+	c.Logger.Info("The worker is polling", "queue", workflows.TaskQueue, "temporal", options.HostPort)
+	if ready != nil {
+		ready()
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-fatal:
+		return err
+	}
+}
+
+// providers are the sorts of sources there are.
+func providers() map[string]directory.Provider {
+	return map[string]directory.Provider{
+		directory.JamfPro: jamf.NewProvider(httpclient.Config{}),
+	}
+}
+
+// TemporalError says that no usable Temporal answers at an address.
+type TemporalError struct {
+	Address string
+	Cause   error
+}
+
+func (e *TemporalError) Error() string {
+	return fmt.Sprintf("no Temporal at %s: %v", e.Address, e.Cause)
+}
+
+func (e *TemporalError) Unwrap() error { return e.Cause }

@@ -1,0 +1,353 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
+)
+
+// AccessSyncInput is the input of AccessSync: everything that one run hands to
+// the next.
+type AccessSyncInput struct {
+	Connection Connection    `json:"connection"`
+	Every      time.Duration `json:"every"`
+	Paused     bool          `json:"paused,omitempty"`
+	Outlook
+	// Begin is a sync that was asked for and is to begin at once.
+	Begin *request `json:"begin,omitempty"`
+	// LastSync is the last sync that ended, and Answered the updates that it
+	// answered.
+	LastSync *activities.SyncResult `json:"last_sync,omitempty"`
+	Answered []string               `json:"answered,omitempty"`
+}
+
+// Outlook is what the last sync's end means for the next one.
+type Outlook struct {
+	// NextSyncAt is when to sync if nobody asks for it before.
+	NextSyncAt time.Time `json:"next_sync_at"`
+	// Rejected says that the credentials were rejected; then only a reconnect
+	// or a resync leads to a sync.
+	Rejected bool `json:"rejected,omitempty"`
+	// Failures counts the syncs that failed since the last that did not, and
+	// Reason says why the last one did.
+	Failures int    `json:"failures,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// Revived is the input with which AccessSync goes on for a connection whose
+// workflow is not running, because somebody ended it.
+func Revived(c db.Connection, now time.Time) AccessSyncInput {
+	in := AccessSyncInput{
+		Connection: Connection{ID: c.ID, Name: c.Name},
+		Every:      c.Every,
+		Paused:     c.State == db.Paused,
+		Outlook:    Outlook{NextSyncAt: nextSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
+	}
+	if c.NextSyncAt != nil {
+		in.NextSyncAt = *c.NextSyncAt
+	}
+	return in
+}
+
+// request is a sync that was asked for, by any number of callers.
+type request struct {
+	Trigger        db.Trigger `json:"trigger"`
+	AcceptRemovals bool       `json:"accept_removals,omitempty"`
+	// Updates are the ids of the updates that wait for its result.
+	Updates []string `json:"updates,omitempty"`
+}
+
+// AccessSyncSummary is the static summary of a connection's AccessSync.
+func AccessSyncSummary(connection string) string {
+	return "keeps the record of " + connection + " up to date; each run is one sync"
+}
+
+// accessSync keeps a connection's record up to date. One run is one sync: it
+// waits for its time or for a message, syncs, and continues as new. It does
+// not end because a sync failed; it ends when the connection does.
+func accessSync(ctx workflow.Context, in AccessSyncInput) error {
+	s := &accessSyncRun{in: in, current: in.Begin}
+	if err := s.setup(ctx); err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+type accessSyncRun struct {
+	in AccessSyncInput
+
+	// current is the sync to run, or running, in this run; next the one that
+	// was asked for while it was running.
+	current *request
+	next    *request
+	running bool
+	ended   bool // the run's sync has been recorded
+
+	// unrecorded says that the connection's state changed and the record does
+	// not know.
+	unrecorded   bool
+	disconnect   *DisconnectRequest
+	reconnecting int // reconnects under way
+}
+
+func (s *accessSyncRun) run(ctx workflow.Context) error {
+	err := s.wait(ctx)
+	if err == nil && s.current != nil && s.disconnect == nil {
+		err = s.sync(ctx)
+	}
+	if err == nil {
+		err = s.end(ctx)
+	}
+	if temporal.IsCanceledError(err) {
+		if err := s.recordCancelled(ctx); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// wait returns when there is a sync to run, the connection is to end, or the
+// run has received so many messages that the next one should go on.
+func (s *accessSyncRun) wait(ctx workflow.Context) error {
+	for {
+		if err := s.recordState(ctx); err != nil {
+			return err
+		}
+		s.show(ctx)
+		if s.current != nil || s.disconnect != nil || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return nil
+		}
+		if err := s.waitForTimeOrMessage(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
+	message := func() bool { return s.current != nil || s.disconnect != nil || s.unrecorded }
+	if !s.scheduled() {
+		return workflow.Await(ctx, message)
+	}
+	// Await leaves its timer behind when a message comes first.
+	timing, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	messaged, err := workflow.AwaitWithOptions(timing, workflow.AwaitOptions{
+		Timeout:      s.in.NextSyncAt.Sub(workflow.Now(ctx)),
+		TimerOptions: workflow.TimerOptions{Summary: "until the next sync"},
+	}, message)
+	if err == nil && !messaged {
+		s.current = &request{Trigger: db.TriggerSchedule}
+	}
+	return err
+}
+
+// scheduled says whether the connection syncs by itself.
+func (s *accessSyncRun) scheduled() bool { return !s.in.Paused && !s.in.Rejected }
+
+// sync runs the current sync to its recorded end, unless the connection ends
+// meanwhile.
+func (s *accessSyncRun) sync(ctx workflow.Context) error {
+	syncing, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	workflow.Go(syncing, func(ctx workflow.Context) {
+		if workflow.Await(ctx, func() bool { return s.disconnect != nil }) == nil {
+			cancel()
+		}
+	})
+	s.running = true
+	s.show(ctx)
+	every, outlook := s.in.Every, s.in.Outlook
+	result, err := syncOnce{
+		connection:     s.in.Connection,
+		trigger:        s.current.Trigger,
+		acceptRemovals: s.current.AcceptRemovals,
+		becomes: func(p problem) db.StateChange {
+			outlook = s.outlook(ctx, p)
+			return s.stateChange(outlook)
+		},
+	}.run(syncing)
+	if problemOf(err).gone() {
+		s.disconnect = &DisconnectRequest{}
+	}
+	if s.disconnect != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.in.LastSync, s.in.Answered, s.in.Outlook = &result, s.current.Updates, outlook
+	if s.in.Every != every {
+		s.in.NextSyncAt = nextSync(s.in.Connection.Name, s.in.Every, workflow.Now(ctx))
+	}
+	return nil
+}
+
+// outlook works out what a sync's end means for the next one.
+func (s *accessSyncRun) outlook(ctx workflow.Context, p problem) Outlook {
+	name, now := s.in.Connection.Name, workflow.Now(ctx)
+	switch failures := s.in.Failures + 1; p.code {
+	case "":
+		return Outlook{NextSyncAt: nextSync(name, s.in.Every, now)}
+	case string(directory.CredentialsRejected):
+		return Outlook{Rejected: true, Failures: failures, Reason: p.reason, NextSyncAt: nextSync(name, s.in.Every, now)}
+	default:
+		return Outlook{Failures: failures, Reason: p.reason, NextSyncAt: retrySync(name, s.in.Every, now, failures)}
+	}
+}
+
+// state is the connection's state.
+func (s *accessSyncRun) state(o Outlook) db.State {
+	switch {
+	case o.Rejected:
+		return db.NeedsReconnect
+	case s.in.Paused:
+		return db.Paused
+	default:
+		return db.Active
+	}
+}
+
+// stateChange is what the record is to be told, and taken to have been told.
+func (s *accessSyncRun) stateChange(o Outlook) db.StateChange {
+	s.unrecorded = false
+	every := s.in.Every
+	change := db.StateChange{State: s.state(o), Reason: o.Reason, Every: &every}
+	if change.State == db.Active {
+		change.NextSyncAt = &o.NextSyncAt
+	}
+	return change
+}
+
+func (s *accessSyncRun) recordState(ctx workflow.Context) error {
+	if !s.unrecorded {
+		return nil
+	}
+	err := workflow.ExecuteActivity(withActivity(ctx, time.Minute, "record the connection's state"),
+		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: s.stateChange(s.in.Outlook)},
+	).Get(ctx, nil)
+	if problemOf(err).gone() {
+		s.disconnect = &DisconnectRequest{}
+		return nil
+	}
+	return err
+}
+
+// end answers everybody who waits, and either ends the connection or goes on
+// in a new run. Nothing may yield between the last look at the signals and the
+// continue-as-new: what came in between would be lost.
+func (s *accessSyncRun) end(ctx workflow.Context) error {
+	s.running, s.ended = false, true
+	for {
+		if s.disconnect != nil {
+			return s.endConnection(ctx)
+		}
+		if err := workflow.Await(ctx, func() bool {
+			return s.disconnect != nil || s.reconnecting == 0 && workflow.AllHandlersFinished(ctx)
+		}); err != nil {
+			return err
+		}
+		s.drainSignals(ctx)
+		if s.disconnect != nil || s.reconnecting > 0 {
+			continue
+		}
+		if !s.unrecorded {
+			break
+		}
+		if err := s.recordState(ctx); err != nil {
+			return err
+		}
+	}
+	next := s.in
+	next.Begin = s.next
+	return workflow.NewContinueAsNewError(ctx, AccessSync, next)
+}
+
+// recordCancelled says so when somebody cancelled the workflow: a connection
+// does not stop in silence.
+func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	return workflow.ExecuteActivity(withActivity(ctx, time.Minute, "record that the workflow was cancelled"),
+		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: db.StateChange{
+			State: db.Paused, Reason: "its workflow was cancelled; resume starts it again",
+		}}).Get(ctx, nil)
+}
+
+// endConnection destroys the credentials, and the record if that was asked.
+func (s *accessSyncRun) endConnection(ctx workflow.Context) error {
+	s.show(ctx)
+	if err := workflow.ExecuteActivity(withActivity(ctx, time.Minute, "destroy the credentials"),
+		activities.Disconnect, activities.DisconnectInput{ConnectionID: s.in.Connection.ID, Erase: s.disconnect.Erase},
+	).Get(ctx, nil); err != nil {
+		return err
+	}
+	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+}
+
+// ask merges a request into the sync that can still answer it: the current
+// one, if it has not begun, or the next.
+func (s *accessSyncRun) ask(trigger db.Trigger, acceptRemovals bool, updateID string) {
+	target := &s.current
+	if s.running || s.ended {
+		target = &s.next
+	}
+	if *target == nil {
+		*target = &request{Trigger: trigger}
+	}
+	(*target).AcceptRemovals = (*target).AcceptRemovals || acceptRemovals
+	if updateID != "" {
+		(*target).Updates = append((*target).Updates, updateID)
+	}
+}
+
+// result waits for the sync that answers an update. When that is a sync of the
+// next run, the caller is told to come again.
+func (s *accessSyncRun) result(ctx workflow.Context, updateID string) (activities.SyncResult, error) {
+	if err := workflow.Await(ctx, func() bool { return s.ended || s.disconnect != nil }); err != nil {
+		return activities.SyncResult{}, err
+	}
+	switch {
+	case s.disconnect != nil:
+		return activities.SyncResult{}, errDisconnected()
+	case slices.Contains(s.in.Answered, updateID):
+		return *s.in.LastSync, nil
+	default:
+		return activities.SyncResult{}, temporal.NewNonRetryableApplicationError(
+			"the next sync answers this; it has begun: send the update again with the same id", ErrorSuperseded, nil)
+	}
+}
+
+func errDisconnected() error {
+	return temporal.NewNonRetryableApplicationError("the connection is disconnected", activities.Disconnected, nil)
+}
+
+// status is the answer to StatusQuery.
+func (s *accessSyncRun) status() (Status, error) {
+	status := Status{State: s.state(s.in.Outlook), Reason: s.in.Reason, Doing: s.doing(), LastSync: s.in.LastSync}
+	if s.scheduled() {
+		status.NextSyncAt = &s.in.NextSyncAt
+	}
+	return status, nil
+}
+
+func (s *accessSyncRun) doing() string {
+	switch {
+	case s.disconnect != nil:
+		return "disconnecting"
+	case s.running:
+		return fmt.Sprintf("syncing (%s)", s.current.Trigger)
+	case s.in.Rejected:
+		return "waiting to be reconnected"
+	case s.in.Paused:
+		return "paused"
+	default:
+		return "waiting for the next sync"
+	}
+}

@@ -1,0 +1,149 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/db"
+)
+
+// setup makes the run hear its messages. State that was handed over is in
+// place before, so that no handler sees a run that is half there.
+func (s *accessSyncRun) setup(ctx workflow.Context) error {
+	if err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, s.status,
+		workflow.QueryHandlerOptions{Description: "The connection's state, its last sync and its next."}); err != nil {
+		return err
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, ResyncMessage, s.onResync, workflow.UpdateHandlerOptions{
+		Description: "Sync now and return the result. Callers at the same time share one sync.",
+	}); err != nil {
+		return err
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, ReconnectMessage, s.onReconnect, workflow.UpdateHandlerOptions{
+		Description: "Try offered credentials, keep them if they are accepted, sync, and return the result.",
+	}); err != nil {
+		return err
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		selector := workflow.NewSelector(ctx)
+		for _, signal := range s.signals() {
+			selector.AddReceive(signal.channel(ctx), func(workflow.ReceiveChannel, bool) { signal.receive(ctx) })
+		}
+		for {
+			selector.Select(ctx)
+		}
+	})
+	return nil
+}
+
+func (s *accessSyncRun) onResync(ctx workflow.Context, r ResyncRequest) (activities.SyncResult, error) {
+	id := workflow.GetCurrentUpdateInfo(ctx).ID
+	if !s.knows(id) {
+		s.ask(db.TriggerResync, r.AcceptRemovals, id)
+	}
+	return s.result(ctx, id)
+}
+
+func (s *accessSyncRun) onReconnect(ctx workflow.Context, r ReconnectRequest) (activities.SyncResult, error) {
+	id := workflow.GetCurrentUpdateInfo(ctx).ID
+	if !s.knows(id) {
+		if err := s.reconnect(ctx, r, id); err != nil {
+			return activities.SyncResult{}, err
+		}
+	}
+	return s.result(ctx, id)
+}
+
+// knows says whether an update was sent to the run before this one already
+// and is answered, or about to be.
+func (s *accessSyncRun) knows(updateID string) bool {
+	return slices.Contains(s.in.Answered, updateID) || s.current != nil && slices.Contains(s.current.Updates, updateID)
+}
+
+// reconnect tries credentials and, when they are accepted, asks for a sync.
+func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, updateID string) error {
+	s.reconnecting++
+	defer func() { s.reconnecting-- }()
+	if err := workflow.ExecuteActivity(withActivity(ctx, 5*time.Minute, "try the credentials"),
+		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: s.in.Connection.ID, Offer: r.Offer},
+	).Get(ctx, nil); err != nil {
+		return err
+	}
+	s.in.Rejected = false
+	s.ask(db.TriggerReconnect, false, updateID)
+	return nil
+}
+
+// signal is a signal and what it does. Doing it never yields.
+type signal interface {
+	channel(workflow.Context) workflow.ReceiveChannel
+	// receive takes one signal that has come, if one has.
+	receive(workflow.Context) bool
+}
+
+type signalOf[T any] struct {
+	name string
+	do   func(workflow.Context, T)
+}
+
+func (sig signalOf[T]) channel(ctx workflow.Context) workflow.ReceiveChannel {
+	return workflow.GetSignalChannel(ctx, sig.name)
+}
+
+func (sig signalOf[T]) receive(ctx workflow.Context) bool {
+	var input T
+	if !sig.channel(ctx).ReceiveAsync(&input) {
+		return false
+	}
+	sig.do(ctx, input)
+	return true
+}
+
+func (s *accessSyncRun) signals() []signal {
+	type none struct{}
+	return []signal{
+		signalOf[ResyncRequest]{ResyncMessage, func(_ workflow.Context, r ResyncRequest) {
+			s.ask(db.TriggerResync, r.AcceptRemovals, "")
+		}},
+		signalOf[ReconnectRequest]{ReconnectMessage, func(ctx workflow.Context, r ReconnectRequest) {
+			s.reconnecting++ // so that the run does not end before the coroutine has begun
+			workflow.Go(ctx, func(ctx workflow.Context) {
+				defer func() { s.reconnecting-- }()
+				if err := s.reconnect(ctx, r, ""); err != nil {
+					workflow.GetLogger(ctx).Warn("The credentials were not accepted", "connection", s.in.Connection.Name, "error", problemOf(err).code)
+				}
+			})
+		}},
+		signalOf[none]{PauseMessage, func(workflow.Context, none) { s.pause(true) }},
+		signalOf[none]{ResumeMessage, func(workflow.Context, none) { s.pause(false) }},
+		signalOf[RescheduleRequest]{RescheduleMessage, func(ctx workflow.Context, r RescheduleRequest) { s.reschedule(ctx, r) }},
+		signalOf[DisconnectRequest]{DisconnectMessage, func(_ workflow.Context, r DisconnectRequest) { s.disconnect = &r }},
+	}
+}
+
+func (s *accessSyncRun) pause(paused bool) {
+	if s.in.Paused != paused {
+		s.in.Paused, s.unrecorded = paused, true
+	}
+}
+
+func (s *accessSyncRun) reschedule(ctx workflow.Context, r RescheduleRequest) {
+	every, err := time.ParseDuration(r.Every)
+	if err != nil || every < MinInterval {
+		workflow.GetLogger(ctx).Warn("The interval is not a duration of at least 10s", "connection", s.in.Connection.Name, "every", r.Every)
+		return
+	}
+	s.in.Every, s.unrecorded = every, true
+	s.in.NextSyncAt = nextSync(s.in.Connection.Name, every, workflow.Now(ctx))
+}
+
+// drainSignals takes the signals that have come and were not taken yet.
+func (s *accessSyncRun) drainSignals(ctx workflow.Context) {
+	for _, signal := range s.signals() {
+		for signal.receive(ctx) {
+		}
+	}
+}

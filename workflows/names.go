@@ -1,0 +1,108 @@
+// Package workflows is what happens in which order, for as long as it takes:
+// connecting a source, and keeping a connection's record up to date. Its code
+// is deterministic and does no I/O; that is what activities are for.
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/db"
+)
+
+// TaskQueue is where workers look for work.
+const TaskQueue = "jamf-access"
+
+// Registered names of the workflows. They never change: running workflows
+// refer to them.
+const (
+	ConnectJamf = "ConnectJamf"
+	AccessSync  = "AccessSync"
+)
+
+// ConnectJamfID is the id of the workflow that connects a connection.
+func ConnectJamfID(connection string) string { return "connect-jamf/" + connection }
+
+// AccessSyncID is the id of the workflow that keeps a connection in sync.
+func AccessSyncID(connection string) string { return "access-sync/" + connection }
+
+// Messages to AccessSync. Those that are signals may be sent from Temporal's
+// UI, with or without input.
+const (
+	// ResyncMessage asks for a sync now: a signal, with ResyncRequest, and an
+	// update that returns the sync's result.
+	ResyncMessage = "resync"
+	// ReconnectMessage tries offered credentials and goes on with them: a
+	// signal, with ReconnectRequest, and an update that returns the result of
+	// the sync that follows.
+	ReconnectMessage = "reconnect"
+	// PauseMessage stops the schedule: a signal.
+	PauseMessage = "pause"
+	// ResumeMessage starts the schedule again: a signal.
+	ResumeMessage = "resume"
+	// RescheduleMessage changes the interval: a signal, with RescheduleRequest.
+	RescheduleMessage = "reschedule"
+	// DisconnectMessage ends the connection: a signal, with DisconnectRequest.
+	DisconnectMessage = "disconnect"
+	// StatusQuery returns a Status, from ConnectJamf too.
+	StatusQuery = "status"
+)
+
+// ResyncRequest is the input of ResyncMessage; empty is fine.
+type ResyncRequest struct {
+	// AcceptRemovals applies a snapshot that would otherwise be held.
+	AcceptRemovals bool `json:"accept_removals,omitempty"`
+}
+
+// ReconnectRequest is the input of ReconnectMessage. Empty, the credentials
+// that the connection has are tried again.
+type ReconnectRequest struct {
+	// Offer is the id of offered credentials in the record.
+	Offer int64 `json:"offer,omitempty"`
+}
+
+// RescheduleRequest is the input of RescheduleMessage.
+type RescheduleRequest struct {
+	// Every is the new interval, as in "6h" or "90m".
+	Every string `json:"every"`
+}
+
+// DisconnectRequest is the input of DisconnectMessage; empty is fine.
+type DisconnectRequest struct {
+	// Erase removes the record too.
+	Erase bool `json:"erase,omitempty"`
+}
+
+// ErrorSuperseded is the type of the error with which a resync or reconnect
+// update ends when the sync that answers it belongs to the workflow's next
+// run. The caller is to send it again under the same update id, and gets that
+// sync's result.
+const ErrorSuperseded = "superseded"
+
+// MinInterval is the shortest time between scheduled syncs.
+const MinInterval = 10 * time.Second
+
+// Connection names a connection in workflow inputs.
+type Connection struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+// Status is the answer to StatusQuery.
+type Status struct {
+	State db.State `json:"state"`
+	// Doing says in words what is happening now.
+	Doing      string                 `json:"doing"`
+	Reason     string                 `json:"reason,omitempty"`
+	NextSyncAt *time.Time             `json:"next_sync_at,omitempty"`
+	LastSync   *activities.SyncResult `json:"last_sync,omitempty"`
+}
+
+// Register registers every workflow under its name.
+func Register(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(connectJamf, workflow.RegisterOptions{Name: ConnectJamf})
+	r.RegisterWorkflowWithOptions(accessSync, workflow.RegisterOptions{Name: AccessSync})
+}

@@ -1,0 +1,131 @@
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
+)
+
+// maxRefreshes bounds how many access tokens a source may reject in one sync.
+const maxRefreshes = 10
+
+// syncOnce is one sync: fetch the whole directory, then record what came of
+// it. Whatever the source does, it ends with a recorded outcome; an error
+// means that it was cancelled or that the connection is gone.
+type syncOnce struct {
+	connection     Connection
+	trigger        db.Trigger
+	acceptRemovals bool
+	// becomes is asked, when the sync is about to be recorded, for the state
+	// that its connection is in from then on.
+	becomes func(problem) db.StateChange
+}
+
+func (s syncOnce) run(ctx workflow.Context) (activities.SyncResult, error) {
+	for {
+		result, err := s.attempt(ctx)
+		p := problemOf(err)
+		switch {
+		case err == nil, p.gone(), temporal.IsCanceledError(err):
+			return result, err
+		case p.code != activities.StagingLost:
+			return s.recordFailure(ctx, p)
+		}
+	}
+}
+
+func (s syncOnce) attempt(ctx workflow.Context) (result activities.SyncResult, err error) {
+	if err := s.fetch(ctx); err != nil {
+		return result, err
+	}
+	err = workflow.ExecuteActivity(withActivity(ctx, time.Hour, "apply the snapshot and evaluate the monitors"),
+		activities.RecordOutcomes, activities.RecordOutcomesInput{
+			ConnectionID: s.connection.ID, AcceptRemovals: s.acceptRemovals, Becomes: s.becomes(problem{}),
+		}).Get(ctx, &result)
+	return result, err
+}
+
+// fetch fetches the users, replacing the access token when the source rejects
+// it. A new token that is rejected where the old one was is the last.
+func (s syncOnce) fetch(ctx workflow.Context) error {
+	var last *activities.RejectedToken
+	for refreshes := 0; ; refreshes++ {
+		err := workflow.ExecuteActivity(withFetch(ctx), activities.FetchUsers, activities.FetchUsersInput{
+			ConnectionID: s.connection.ID, Trigger: s.trigger,
+		}).Get(ctx, nil)
+		p := problemOf(err)
+		if p.code != string(directory.TokenRejected) {
+			return err
+		}
+		if last != nil && last.Attempts == p.rejected.Attempts && last.Pages == p.rejected.Pages || refreshes == maxRefreshes {
+			return temporal.NewNonRetryableApplicationError(
+				"every access token is rejected soon after it was issued", string(directory.CredentialsRejected), nil)
+		}
+		if err := workflow.ExecuteActivity(withActivity(ctx, 2*time.Minute, "replace the access token that Jamf rejected"),
+			activities.RefreshCredentials, activities.RefreshCredentialsInput{
+				ConnectionID: s.connection.ID, Generation: p.rejected.Generation,
+			}).Get(ctx, nil); err != nil {
+			return err
+		}
+		last = &p.rejected
+	}
+}
+
+func (s syncOnce) recordFailure(ctx workflow.Context, p problem) (result activities.SyncResult, err error) {
+	err = workflow.ExecuteActivity(withActivity(ctx, time.Minute, "record why the sync failed"),
+		activities.RecordFailure, activities.RecordFailureInput{
+			ConnectionID: s.connection.ID, Trigger: s.trigger, Code: p.code, Reason: p.reason, Becomes: s.becomes(p),
+		}).Get(ctx, &result)
+	return result, err
+}
+
+// problem is the typed error of an activity; its zero value is no problem.
+type problem struct {
+	code     string
+	reason   string
+	rejected activities.RejectedToken // with code token_rejected
+}
+
+// gone says that there is no connection to go on with.
+func (p problem) gone() bool {
+	return p.code == activities.NotFound || p.code == activities.Disconnected
+}
+
+func problemOf(err error) problem {
+	if err == nil {
+		return problem{}
+	}
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok {
+		return problem{code: "unexpected", reason: err.Error()}
+	}
+	p := problem{code: app.Type(), reason: app.Message()}
+	if p.code == string(directory.TokenRejected) {
+		if err := app.Details(&p.rejected); err != nil {
+			return problem{code: "unexpected", reason: "a rejected token without its generation"}
+		}
+	}
+	return p
+}
+
+// withActivity sets the options of an activity that is tried until it
+// succeeds or its error says that another try is of no use.
+func withActivity(ctx workflow.Context, atMost time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: atMost,
+		Summary:             summary,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
+		},
+	})
+}
+
+func withFetch(ctx workflow.Context) workflow.Context {
+	return workflow.WithHeartbeatTimeout(withActivity(ctx, 6*time.Hour, "read the directory page by page"), activities.HeartbeatTimeout)
+}
