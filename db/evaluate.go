@@ -52,37 +52,45 @@ type verdict struct {
 }
 
 // Whoever cannot be told is not_evaluable: an account that belongs to nobody
-// on the roster may belong to somebody who has left it.
+// on the roster may belong to somebody who has left it. Every join is by an
+// equality that a hash can serve: see setBased.
 var verdicts = map[string]verdict{
 	AccessRemovedOnExit: {
 		query: `
-			SELECT a.kind, a.source_id,
-				coalesce((array_agg(p.email ORDER BY p.exited_at) FILTER (WHERE p.id IS NOT NULL))[1], '') AS person,
+			WITH human AS MATERIALIZED (
+				SELECT kind, source_id, status, email, username
+				FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
+			), address AS (
+				SELECT source_id, lower(email) AS address FROM human
+				UNION ALL
+				SELECT source_id, lower(username) FROM human
+			), owner AS (
+				SELECT source_id, (array_agg(p.email ORDER BY p.exited_at))[1] AS person, min(p.exited_at) AS exited_at,
+					min(p.exited_at) + make_interval(secs => (SELECT exit_grace_seconds FROM connections WHERE id = $1)) AS grace_ends
+				FROM address
+				JOIN person_addresses pa USING (address)
+				JOIN people p ON p.id = pa.person_id
+				WHERE pa.organization_id = (SELECT organization_id FROM connections WHERE id = $1)
+				GROUP BY source_id
+			)
+			SELECT kind, source_id, coalesce(person, '') AS person,
 				CASE
-					WHEN a.status = 'inactive' THEN 'passing'
-					WHEN min(p.exited_at) <= $2 AND a.status = 'unknown' THEN 'not_evaluable'
-					WHEN min(p.exited_at) + grace <= $2 THEN 'failing'
-					WHEN min(p.exited_at) <= $2 THEN 'due'
-					WHEN count(p.id) = 0 THEN 'not_evaluable'
-					ELSE 'passing'
+					WHEN status = 'inactive' THEN 'passing'
+					WHEN person IS NULL THEN 'not_evaluable'
+					WHEN exited_at > $2 OR exited_at IS NULL THEN 'passing'
+					WHEN status = 'unknown' THEN 'not_evaluable'
+					WHEN grace_ends > $2 THEN 'due'
+					ELSE 'failing'
 				END AS state,
 				CASE
-					WHEN min(p.exited_at) <= $2 AND a.status = 'unknown' THEN 'the person has left, and whether the account is active is unknown'
-					WHEN min(p.exited_at) <= $2 THEN 'the person has left and the account is active'
-					WHEN count(p.id) > 0 THEN ''
-					WHEN a.email = '' THEN 'the account has no e-mail address to find its owner by'
-					ELSE 'nobody on the staff roster has this e-mail address'
+					WHEN person IS NULL AND email = '' THEN 'the account has no e-mail address to find its owner by'
+					WHEN person IS NULL THEN 'nobody on the staff roster has this e-mail address'
+					WHEN exited_at > $2 OR exited_at IS NULL THEN ''
+					WHEN status = 'unknown' THEN 'the person has left, and whether the account is active is unknown'
+					ELSE 'the person has left and the account is active'
 				END AS reason,
-				CASE WHEN min(p.exited_at) <= $2 THEN min(p.exited_at) + grace END AS due_at
-			FROM (
-				SELECT a.*, c.organization_id, make_interval(secs => c.exit_grace_seconds) AS grace
-				FROM accounts a JOIN connections c ON c.id = a.connection_id
-				WHERE a.connection_id = $1 AND a.removed_at IS NULL AND a.kind = 'account'
-			) a
-			CROSS JOIN LATERAL (VALUES (lower(a.email)), (lower(a.username))) AS known (address)
-			LEFT JOIN person_addresses pa ON pa.organization_id = a.organization_id AND pa.address = known.address
-			LEFT JOIN people p ON p.id = pa.person_id
-			GROUP BY a.kind, a.source_id, a.status, a.email, a.grace`,
+				CASE WHEN exited_at <= $2 THEN grace_ends END AS due_at
+			FROM human LEFT JOIN owner USING (source_id)`,
 		vacuous: `
 			SELECT CASE
 				WHEN imported_at IS NULL THEN 'there is no staff roster'
@@ -101,7 +109,7 @@ var verdicts = map[string]verdict{
 				END AS state,
 				CASE
 					WHEN mfa = 'enabled' THEN ''
-					WHEN mfa = 'unknown' THEN 'whether a second factor is asked for is unknown: the source does not say'
+					WHEN mfa = 'unknown' THEN 'the source does not say whether a second factor is asked for'
 					WHEN status = 'active' THEN 'no second factor is asked for'
 					ELSE 'no second factor is asked for, and whether the account is active is unknown'
 				END AS reason,

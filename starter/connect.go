@@ -201,16 +201,17 @@ func (a *app) runConnect(ctx context.Context, record *db.DB, t client.Client, c 
 		return errors.Join(err, record.EraseConnecting(ctx, c.ID))
 	}
 	a.say("Connecting %s (%s)", c.Name, output.Clean(c.BaseURL))
-	stop := a.follow(ctx, t, run.GetID())
+	following := a.follow(ctx, t, run.GetID())
 	var result workflows.ConnectJamfResult
 	err = run.Get(ctx, &result)
-	stop()
+	following.stop()
 	if ctx.Err() != nil {
 		return &failure{Code: "unexpected", Message: "stopped watching; connecting goes on", Hint: "`starter status " + c.Name + "` shows what becomes of it"}
 	}
 	if err != nil {
 		return err
 	}
+	following.says(workflows.StepDone)
 	a.say("")
 	return a.showSynced(ctx, c.Name, result.Sync.Number)
 }

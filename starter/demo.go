@@ -23,9 +23,11 @@ import (
 )
 
 const (
-	demoConnection       = "demo"
-	demoClientID         = "demo-client"
-	demoClientSecret     = "demo-secret"
+	demoConnection   = "demo"
+	demoClientID     = "demo-client"
+	demoClientSecret = "demo-secret"
+	// demoFindings is how many findings of each monitor the demo shows.
+	demoFindings         = 5
 	purposeSimulatedJamf = "the simulated Jamf Pro"
 )
 
@@ -178,12 +180,16 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, jamf *simulatedJamf
 	} else if err := a.resync(ctx, demoConnection, false, workflows.ResyncRequest{AcceptRemovals: true}); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.out, "\nWho can administer it")
+	a.tell("\nWho can administer it\n")
 	if err := a.users(ctx, demoConnection, false); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.out, "\nWhat the monitors say")
-	if err := a.monitors(ctx, demoConnection, false); err != nil {
+	a.tell("\nWhat the monitors say\n")
+	views, err := a.monitorViews(ctx, demoConnection)
+	if err != nil {
+		return err
+	}
+	if err := a.printMonitors(views, demoFindings); err != nil {
 		return err
 	}
 	a.tell(`

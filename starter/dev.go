@@ -38,7 +38,7 @@ minutes once.`,
 func addPorts(f *pflag.FlagSet, c *stack.Config) {
 	f.IntVar(&c.TemporalPort, "temporal-port", 7233, "port of Temporal on loopback, 0 for any that is free")
 	f.IntVar(&c.UIPort, "ui-port", 8233, "port of Temporal's UI on loopback, 0 for any that is free")
-	f.IntVar(&c.PostgresPort, "postgres-port", 54320, "port of PostgreSQL on loopback, 0 for any that is free")
+	f.IntVar(&c.PostgresPort, "postgres-port", 15432, "port of PostgreSQL on loopback, 0 for any that is free")
 }
 
 func (a *app) dev(ctx context.Context, c stack.Config) error {

@@ -20,7 +20,7 @@ func main() {
 
 // run runs one command and returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{in: stdin, out: stdout, err: stderr, format: output.Table}
+	a := &app{in: stdin, out: stdout, err: stderr, format: output.FormatIn(args)}
 	defer a.close()
 	root := newRoot(a)
 	root.SetArgs(args)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,23 +28,14 @@ With --check the exit status is 7 unless every monitor passes.`,
 }
 
 func (a *app) monitors(ctx context.Context, name string, check bool) error {
-	record, c, err := a.connection(ctx, name)
+	views, err := a.monitorViews(ctx, name)
 	if err != nil {
 		return err
 	}
-	monitors, err := record.Monitors(ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	findings, err := record.Findings(ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	views := viewMonitors(monitors, findings)
 	if a.format == output.JSON {
 		err = output.WriteJSON(a.out, views)
 	} else {
-		err = a.printMonitors(views)
+		err = a.printMonitors(views, 0)
 	}
 	if err != nil || !check {
 		return err
@@ -65,38 +55,65 @@ func (a *app) monitors(ctx context.Context, name string, check bool) error {
 	return nil
 }
 
-func (a *app) printMonitors(views []monitorView) error {
+func (a *app) monitorViews(ctx context.Context, name string) ([]monitorView, error) {
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	monitors, err := record.Monitors(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	findings, err := record.Findings(ctx, c.ID)
+	return viewMonitors(monitors, findings), err
+}
+
+// printMonitors prints monitors with their findings, at most a number of each,
+// 0 for all.
+func (a *app) printMonitors(views []monitorView, atMost int) error {
 	if len(views) == 0 {
 		a.tell("No monitor has run yet.")
 	}
 	for i, v := range views {
 		if i > 0 {
-			fmt.Fprintln(a.out)
+			a.tell("")
 		}
-		fmt.Fprintf(a.out, "%s: %s\n", v.Code, v.State)
+		a.tell("%s: %s", v.Code, v.State)
 		if v.Reason != "" {
-			fmt.Fprintf(a.out, "  %s\n", output.Clean(v.Reason))
+			a.tell("  %s", output.Clean(v.Reason))
 		}
 		n := v.Counts
-		fmt.Fprintf(a.out, "  as of sync %d, %s: %d passing, %d due, %d failing, %d not evaluable, %d excepted\n",
-			v.Sync, when(&v.EvaluatedAt), n.Passing, n.Due, n.Failing, n.NotEvaluable, n.Excepted)
-		if len(v.Findings) == 0 {
-			continue
+		a.tell("  %d passing, %d due, %d failing, %d not evaluable, %d excepted", n.Passing, n.Due, n.Failing, n.NotEvaluable, n.Excepted)
+		a.tell("  as of sync %d, %s", v.Sync, when(&v.EvaluatedAt))
+		findings := v.Findings
+		if atMost > 0 && len(findings) > atMost {
+			findings = findings[:atMost]
 		}
-		fmt.Fprintln(a.out)
-		if err := output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("State", 13), output.Col("Since", 20), output.Col("Reason", 24)},
-			rows(v.Findings, func(f findingView) []string {
-				reason := f.Reason
-				if f.Person != "" {
-					reason += " (" + f.Person + ")"
-				}
-				if f.State == "due" {
-					reason += "; due " + when(f.DueAt)
-				}
-				return []string{f.Username, f.State, when(&f.Since), reason}
-			})); err != nil {
+		if err := a.printFindings(findings); err != nil {
 			return err
+		}
+		if more := len(v.Findings) - len(findings); more > 0 {
+			a.tell("and %d more", more)
 		}
 	}
 	return nil
+}
+
+func (a *app) printFindings(findings []findingView) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	a.tell("")
+	return output.WriteTable(a.out,
+		[]output.Column{output.Col("Username", 18), output.Col("State", 13), output.Col("Since", 20), output.Col("Reason", 23)},
+		rows(findings, func(f findingView) []string {
+			reason := f.Reason
+			if f.Person != "" {
+				reason += " (" + f.Person + ")"
+			}
+			if f.State == "due" {
+				reason += "; due " + when(f.DueAt)
+			}
+			return []string{f.Username, f.State, when(&f.Since), reason}
+		}))
 }

@@ -52,6 +52,8 @@ func newKeys(a *app) *cobra.Command {
 		Long: `Credentials are sealed with a keyset, which is a file (JAMF_ACCESS_KEYSET) and
 never in the database. Whoever has both can read the credentials; without the
 keyset they are lost.`,
+		Args: group,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	keys.AddCommand(
 		&cobra.Command{

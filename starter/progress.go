@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -20,16 +21,20 @@ const (
 	queryTimeout     = 3 * time.Second
 )
 
-// follow says, on standard error, what a workflow is doing, until stop is
-// called.
-func (a *app) follow(ctx context.Context, t client.Client, workflowID string) (stop func()) {
+// follow says, on standard error, what a workflow is doing, until it is
+// stopped.
+func (a *app) follow(ctx context.Context, t client.Client, workflowID string) *follower {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
+	f := &follower{app: a, temporal: t, workflowID: workflowID}
+	f.stop = func() {
+		cancel()
+		<-done
+	}
 	go func() {
 		defer close(done)
 		ticker := time.NewTicker(progressInterval)
 		defer ticker.Stop()
-		f := follower{app: a, temporal: t, workflowID: workflowID}
 		for {
 			select {
 			case <-ctx.Done():
@@ -39,14 +44,12 @@ func (a *app) follow(ctx context.Context, t client.Client, workflowID string) (s
 			}
 		}
 	}()
-	return func() {
-		cancel()
-		<-done
-	}
+	return f
 }
 
 // follower remembers what it said, so as to say each thing once.
 type follower struct {
+	stop       func()
 	app        *app
 	temporal   client.Client
 	workflowID string
@@ -79,11 +82,26 @@ func (f *follower) query(ctx context.Context) {
 		return
 	}
 	var status workflows.Status
-	if err := answer.Get(&status); err != nil || status.Doing == f.doing {
+	if err := answer.Get(&status); err == nil {
+		f.says(status.Doing)
+	}
+}
+
+// says says what is being done, and which steps were taken to get there: they
+// can be faster than they are looked at.
+func (f *follower) says(doing string) {
+	if doing == f.doing {
 		return
 	}
-	f.doing = status.Doing
-	f.app.say("  %s", status.Doing)
+	steps := workflows.ConnectSteps()
+	from, to := slices.Index(steps, f.doing)+1, slices.Index(steps, doing)
+	if to < 0 {
+		f.app.say("  %s", doing)
+	}
+	for i := from; i <= to; i++ {
+		f.app.say("  %s", steps[i])
+	}
+	f.doing = doing
 }
 
 // activity says how far a fetch has come, and why an activity is tried again.

@@ -63,9 +63,9 @@ func (a *app) reconnect(ctx context.Context, name, clientID, secretFile string) 
 		return err
 	}
 	a.say("Reconnecting %s", name)
-	stop := a.follow(ctx, t, workflows.AccessSyncID(name))
+	following := a.follow(ctx, t, workflows.AccessSyncID(name))
 	result, err := update(ctx, t, c, workflows.ReconnectMessage, workflows.ReconnectRequest{Offer: offer})
-	stop()
+	following.stop()
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 	"jamf-access-review/starter/output"
 )
@@ -78,14 +79,11 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 	}
 	return output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("E-mail", 26), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Roles", 16)},
 		converted(accounts, func(u db.Account) []string {
-			who := u.Username
-			if who == "" {
-				who = u.Name
+			email := u.Email
+			if u.Kind != directory.Account {
+				email = "(" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")"
 			}
-			if u.Kind != "account" {
-				who += " (" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")"
-			}
-			return []string{who, u.Email, string(u.Status), string(u.MFA), strings.Join(u.Roles, ", ")}
+			return []string{u.Username, email, string(u.Status), string(u.MFA), strings.Join(u.Roles, ", ")}
 		}))
 }
 

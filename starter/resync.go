@@ -50,9 +50,9 @@ func (a *app) resync(ctx context.Context, name string, noWait bool, request work
 		}
 		return a.done(name, c.State, "asked for a sync; `starter status "+name+"` shows its result")
 	}
-	stop := a.follow(ctx, t, workflows.AccessSyncID(name))
+	following := a.follow(ctx, t, workflows.AccessSyncID(name))
 	result, err := update(ctx, t, c, workflows.ResyncMessage, request)
-	stop()
+	following.stop()
 	if err != nil {
 		return err
 	}

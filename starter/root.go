@@ -20,6 +20,8 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
   starter monitors acme --check`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          group,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().VarP(&a.format, "output", "o", "table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%s", err) })
@@ -54,6 +56,14 @@ func named(cmd *cobra.Command, args []string) error {
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%s takes no argument %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// group is the argument check of commands that only have commands of their own.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s has no command %q", cmd.CommandPath(), args[0])
 	}
 	return nil
 }

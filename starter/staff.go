@@ -17,6 +17,8 @@ func newStaff(a *app) *cobra.Command {
 	staff := &cobra.Command{
 		Use:   "staff",
 		Short: "Import or list the staff roster",
+		Args:  group,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	staff.AddCommand(newStaffImport(a), newStaffList(a))
 	return staff

@@ -34,6 +34,11 @@ const (
 	StepDone     = "connected"
 )
 
+// ConnectSteps are the steps in their order.
+func ConnectSteps() []string {
+	return []string{StepValidate, StepSync, StepMonitors, StepHandOff, StepDone}
+}
+
 // connectJamf validates the credentials, syncs for the first time, enables the
 // monitors and hands over to accessSync. It fails with an ApplicationError
 // whose type is one of the codes of package directory; nothing is left of the

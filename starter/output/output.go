@@ -22,6 +22,20 @@ const (
 	JSON  Format = "json"
 )
 
+// FormatIn finds the format in arguments that may be wrong otherwise, so that
+// even that is answered as asked.
+func FormatIn(args []string) Format {
+	for i, arg := range args {
+		if arg == "--output=json" || arg == "-ojson" || arg == "-o=json" {
+			return JSON
+		}
+		if (arg == "-o" || arg == "--output") && i+1 < len(args) && args[i+1] == "json" {
+			return JSON
+		}
+	}
+	return Table
+}
+
 // Set implements pflag.Value.
 func (f *Format) Set(s string) error {
 	switch Format(s) {
@@ -101,7 +115,7 @@ func WriteTable(w io.Writer, columns []Column, rows iter.Seq2[[]string, error]) 
 	var configs []table.ColumnConfig
 	for i, c := range columns {
 		header = append(header, c.Title)
-		configs = append(configs, table.ColumnConfig{Number: i + 1, WidthMax: c.Width, WidthMaxEnforcer: text.WrapText})
+		configs = append(configs, table.ColumnConfig{Number: i + 1, WidthMax: c.Width, WidthMaxEnforcer: text.WrapSoft})
 	}
 	t.AppendHeader(header)
 	t.SetColumnConfigs(configs)

@@ -51,7 +51,7 @@ func TestParseBaseURLRefuses(t *testing.T) {
 		"file:///etc/passwd":                 "no host name",
 		"https://me:hunter2@acme.test":       "user name",
 		"me@acme.test":                       "user name",
-		"https://169.254.169.254":            "metadata",
+		"https://169.254.169.254":            "link-local",
 		"https://169.254.1.1/latest":         "link-local",
 		"https://[fe80::1]":                  "link-local",
 		"https://[fe80::1%25eth0]":           "network interface",

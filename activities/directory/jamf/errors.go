@@ -64,10 +64,11 @@ func refusal(ep endpoint, resp *httpclient.Response) error {
 
 // unauthorized decides what a 401 means. The newer API says 403 where a
 // privilege is missing, so its 401 is about the token. The Classic API says
-// 401 for both, and names INVALID_TOKEN when it is about the token [its body
-// is not always that clear]; so a token that is not fresh is renewed first.
-// A privilege is held for an endpoint the token already read from, whatever
-// else of the Classic API it read.
+// 401 for both, and INVALID_TOKEN where it is about the token. A token that is
+// not fresh is renewed whatever it was; a fresh one is at fault only where it
+// has been good before. For privileges that is judged endpoint by endpoint: a
+// token that read one part of the Classic API may lack the privilege for
+// another, and renewing it for that would never end.
 func (a *api) unauthorized(ep endpoint, token directory.Token, resp *httpclient.Response) error {
 	aboutToken := !ep.isClassic() || bytes.Contains(resp.Body, []byte("INVALID_TOKEN"))
 	switch {

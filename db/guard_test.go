@@ -1,0 +1,135 @@
+package db
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities/directory"
+)
+
+func auditors(n int) []directory.User {
+	users := make([]directory.User, n)
+	for i := range users {
+		users[i] = auditor(fmt.Sprint(i))
+	}
+	return users
+}
+
+func TestSnapshotThatIsNotWholeChangesNothing(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		totals map[directory.Kind]int
+		users  []directory.User
+		says   string
+	}{
+		"fewer than it says":  {map[directory.Kind]int{directory.Account: 3}, auditors(2), "has 3 of kind account and listed 2"},
+		"more than it says":   {map[directory.Kind]int{directory.Account: 1}, auditors(2), "has 1 of kind account and listed 2"},
+		"a kind it says more": {map[directory.Kind]int{directory.Account: 2, directory.APIClient: 1}, auditors(2), "has 1 of kind api_client and listed 0"},
+		"a kind not counted":  {map[directory.Kind]int{directory.DirectoryGroup: 0}, auditors(2), "does not say how many"},
+		"nobody":              {map[directory.Kind]int{directory.Account: 0, directory.DirectoryGroup: 0}, nil, "listed nobody, and 3 were there"},
+		"no account": {
+			map[directory.Kind]int{directory.Account: 0, directory.DirectoryGroup: 1},
+			[]directory.User{account("g", of(directory.DirectoryGroup))}, "listed no account, and 2 were there",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			r.sync(c, auditor("0"), auditor("1"), account("g", of(directory.DirectoryGroup)))
+			key, s := r.stage(c, &directory.Summary{Totals: test.totals}, test.users)
+			before := r.dump()
+
+			err := r.CheckSnapshot(r.ctx, c.ID, s.Number)
+			require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
+			require.ErrorContains(t, err, test.says)
+			for range 2 {
+				_, err = r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true})
+				require.ErrorContains(t, err, test.says)
+			}
+			require.Equal(t, before, r.dump())
+		})
+	}
+}
+
+func TestBrake(t *testing.T) {
+	t.Parallel()
+	admin := account("admin")
+	twenty := append(auditors(19), admin)
+	for name, test := range map[string]struct {
+		before, after []directory.User
+		held          bool
+	}{
+		"30 % is applied":                          {twenty, append(auditors(13), admin), false},
+		"more than 30 % is held":                   {twenty, append(auditors(12), admin), true},
+		"5 is applied, whatever their share":       {append(auditors(6), admin), append(auditors(1), admin), false},
+		"6 is held":                                {append(auditors(7), admin), append(auditors(1), admin), true},
+		"every administrator removed":              {twenty, auditors(19), true},
+		"every administrator deactivated":          {twenty, append(auditors(19), account("admin", inactive)), true},
+		"every administrator replaced":             {twenty, append(auditors(19), account("new")), true},
+		"one administrator of two":                 {append(auditors(3), admin, account("second")), append(auditors(3), admin), false},
+		"the inactive one of two administrators":   {append(auditors(3), admin, account("second", inactive)), append(auditors(3), admin), false},
+		"the only active one of two":               {append(auditors(3), admin, account("second", inactive)), append(auditors(3), account("second", inactive)), true},
+		"an administrator whose status is unknown": {append(auditors(3), admin), append(auditors(3), account("admin", unknownStatus)), false},
+		"inactive ones removed count too":          {append(deactivated(7), admin), []directory.User{admin}, true},
+		"inactive ones that stay do not":           {append(deactivated(7), admin), append(deactivated(7), admin), false},
+		"7 of 20 deactivated":                      {twenty, append(append(deactivated(7), auditors(19)[7:]...), admin), true},
+		"the first snapshot":                       {nil, twenty, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connect("acme")
+			r.sync(c, test.before...)
+			s := r.sync(c, test.after...)
+			require.Equal(t, test.held, s.Outcome == Held, s.Reason)
+		})
+	}
+}
+
+func deactivated(n int) []directory.User {
+	users := auditors(n)
+	for i := range users {
+		inactive(&users[i])
+	}
+	return users
+}
+
+func TestHeldSnapshotLeavesTheRecordAsItWas(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: &start}}))
+	r.clock.Advance(48 * time.Hour)
+	r.sync(c, account("1"), auditor("2"))
+	accounts, monitors := r.accounts(c, false), r.monitors(c)
+	require.Equal(t, Failing, monitors[AccessRemovedOnExit].State)
+
+	r.clock.Advance(time.Hour)
+	users := []directory.User{auditor("2")}
+	key, _ := r.stage(c, summary(users), users)
+	next := start.Add(100 * time.Hour)
+	options := ApplyOptions{Becomes: StateChange{State: Active, NextSyncAt: &next}}
+	for range 2 {
+		s, err := r.ApplySnapshot(r.ctx, c.ID, key, options)
+		require.NoError(t, err)
+		require.Equal(t, []any{Held, "held", "it would remove or deactivate every full administrator (1)"}, []any{s.Outcome, s.Error, s.Reason})
+		require.Equal(t, []int{1, 0, 0, 0, 3}, []int{s.Accounts, s.Added, s.Changed, s.Removed, s.Requests})
+		require.Equal(t, accounts, r.accounts(c, false))
+		require.Equal(t, monitors, r.monitors(c))
+		require.Empty(t, r.changes(c, s.Number))
+		got := r.reload(c)
+		require.Equal(t, []any{1, s.Reason, &next}, []any{got.AppliedSync, got.Reason, got.NextSyncAt})
+		require.Zero(t, r.staged())
+	}
+
+	key, _ = r.stage(c, summary(users), users)
+	s, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}})
+	require.NoError(t, err)
+	require.Equal(t, []any{Applied, "", 1}, []any{s.Outcome, s.Error, s.Removed})
+	require.Equal(t, "", r.reload(c).Reason)
+	require.Zero(t, r.monitors(c)[AccessRemovedOnExit].Failing)
+}

@@ -1,0 +1,90 @@
+package db
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/db/localpostgres"
+)
+
+func setupEmpty(t *testing.T, name string) *record {
+	t.Helper()
+	url, err := server.CreateDatabase(t.Context(), name, "")
+	require.NoError(t, err)
+	return setupAt(t, url)
+}
+
+func TestMigrateOnEmptyAndTwice(t *testing.T) {
+	t.Parallel()
+	r := setupEmpty(t, "empty")
+
+	pending, err := r.Pending(r.ctx)
+	require.NoError(t, err)
+	applied, err := r.Migrate(r.ctx)
+	require.NoError(t, err)
+	require.Equal(t, pending, applied)
+	require.Positive(t, applied)
+
+	applied, err = r.Migrate(r.ctx)
+	require.NoError(t, err)
+	require.Zero(t, applied)
+	pending, err = r.Pending(r.ctx)
+	require.NoError(t, err)
+	require.Zero(t, pending)
+	r.connect("acme")
+}
+
+func TestMigrateByManyAtOnceAppliesOnce(t *testing.T) {
+	t.Parallel()
+	r := setupEmpty(t, "crowded")
+	want, err := r.Pending(r.ctx)
+	require.NoError(t, err)
+
+	applied := make([]int, 4)
+	for _, err := range together(len(applied), func(i int) (err error) {
+		applied[i], err = r.Migrate(r.ctx)
+		return err
+	}) {
+		require.NoError(t, err)
+	}
+	total := 0
+	for _, n := range applied {
+		total += n
+	}
+	require.Equal(t, want, total)
+}
+
+func TestMigrateDownAndUp(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.sync(r.connect("acme"), account("1"))
+	provider, err := r.migrations()
+	require.NoError(t, err)
+
+	_, err = provider.DownTo(r.ctx, 0)
+	require.NoError(t, err)
+	require.Empty(t, r.tables(""))
+
+	_, err = r.Migrate(r.ctx)
+	require.NoError(t, err)
+	r.sync(r.connect("acme"), account("1"))
+}
+
+func TestUnavailableNamesTheAddressAndNoPassword(t *testing.T) {
+	t.Parallel()
+	gone, err := localpostgres.Start(t.Context(), localpostgres.Config{})
+	require.NoError(t, err)
+	url := gone.URL("postgres")
+	require.NoError(t, gone.Stop(t.Context()))
+
+	for _, url := range []string{url, "postgres://me:pass-word@[::1/x", "postgres://me:pass-word@host:bad port/x", "password=pass-word foo"} {
+		_, err := Open(t.Context(), url)
+		var unavailable *UnavailableError
+		require.ErrorAs(t, err, &unavailable)
+		require.NotContains(t, err.Error(), "pass-word")
+		require.NotContains(t, err.Error(), "postgres://")
+	}
+	_, err = Open(t.Context(), url)
+	require.ErrorContains(t, err, "127.0.0.1")
+}

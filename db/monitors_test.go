@@ -1,0 +1,389 @@
+package db
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities/directory"
+)
+
+func (r *record) monitors(c Connection) map[string]Monitor {
+	r.t.Helper()
+	list, err := r.Monitors(r.ctx, c.ID)
+	require.NoError(r.t, err)
+	monitors := map[string]Monitor{}
+	for _, m := range list {
+		monitors[m.Code] = m
+	}
+	return monitors
+}
+
+func (r *record) findings(c Connection, code string) []Finding {
+	r.t.Helper()
+	all, err := r.Findings(r.ctx, c.ID)
+	require.NoError(r.t, err)
+	var findings []Finding
+	for _, f := range all {
+		if f.Code == code {
+			findings = append(findings, f)
+		}
+	}
+	return findings
+}
+
+// ago is a time that long before the tests' start.
+func ago(d time.Duration) *time.Time { return new(start.Add(-d)) }
+
+const grace = 24 * time.Hour
+
+func TestAccessRemovedOnExit(t *testing.T) {
+	t.Parallel()
+	person := func(exit *time.Time, aliases ...string) Person {
+		return Person{Email: "user1@example.com", Aliases: aliases, ExitedAt: exit}
+	}
+	called := func(username, email string) func(*directory.User) {
+		return func(u *directory.User) { u.Username, u.Email = username, email }
+	}
+	for name, test := range map[string]struct {
+		people []Person
+		edit   func(*directory.User)
+		want   MonitorState
+		person string
+	}{
+		"employed":                            {[]Person{person(nil)}, nil, Passing, ""},
+		"exit in the future":                  {[]Person{person(ago(-time.Second))}, nil, Passing, ""},
+		"left this moment":                    {[]Person{person(ago(0))}, nil, Due, "user1@example.com"},
+		"the grace period has not ended":      {[]Person{person(ago(grace - time.Microsecond))}, nil, Due, "user1@example.com"},
+		"the grace period ends this moment":   {[]Person{person(ago(grace))}, nil, Failing, "user1@example.com"},
+		"left long ago":                       {[]Person{person(ago(1000 * time.Hour))}, nil, Failing, "user1@example.com"},
+		"left, account inactive":              {[]Person{person(ago(1000 * time.Hour))}, inactive, Passing, ""},
+		"left, status unknown":                {[]Person{person(ago(1000 * time.Hour))}, unknownStatus, NotEvaluable, "user1@example.com"},
+		"left within grace, status unknown":   {[]Person{person(ago(time.Hour))}, unknownStatus, NotEvaluable, "user1@example.com"},
+		"employed, status unknown":            {[]Person{person(nil)}, unknownStatus, Passing, ""},
+		"nobody on the roster":                {nil, nil, NotEvaluable, ""},
+		"nobody on the roster, inactive":      {nil, inactive, Passing, ""},
+		"no e-mail":                           {nil, called("x", ""), NotEvaluable, ""},
+		"no e-mail and an empty alias":        {[]Person{person(nil, "")}, called("x", ""), NotEvaluable, ""},
+		"e-mail in other case":                {[]Person{person(ago(grace))}, called("x", "USER1@Example.com"), Failing, "user1@example.com"},
+		"username is the e-mail":              {[]Person{person(ago(grace))}, called("User1@example.com", ""), Failing, "user1@example.com"},
+		"e-mail is an alias":                  {[]Person{person(ago(grace), "Other@x.com")}, called("x", "oTHER@x.com"), Failing, "user1@example.com"},
+		"username is an alias":                {[]Person{person(ago(grace), "JDoe")}, called("jdoe", ""), Failing, "user1@example.com"},
+		"both lead to one person":             {[]Person{person(ago(grace), "jdoe")}, called("jdoe", "user1@example.com"), Failing, "user1@example.com"},
+		"one of two people has left":          {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(grace)}}, called("b@x", "user1@example.com"), Failing, "b@x"},
+		"of two who left the first to do so":  {[]Person{person(ago(time.Hour)), {Email: "b@x", ExitedAt: ago(grace)}}, called("b@x", "user1@example.com"), Failing, "b@x"},
+		"two people, one in the future":       {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(-grace)}}, called("b@x", "user1@example.com"), Passing, ""},
+		"only somebody else has left":         {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(grace)}}, nil, Passing, ""},
+		"an address that is a part of theirs": {[]Person{person(ago(grace))}, called("user1", "er1@example.com"), NotEvaluable, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			require.NoError(t, r.ImportRoster(r.ctx, "default", test.people))
+			u := account("1")
+			if test.edit != nil {
+				test.edit(&u)
+			}
+			r.sync(c, u)
+
+			m := r.monitors(c)[AccessRemovedOnExit]
+			require.Equal(t, test.want, m.State, m.Reason)
+			counts := map[MonitorState]int{Passing: m.Passing, Due: m.Due, Failing: m.Failing, NotEvaluable: m.NotEvaluable}
+			require.Equal(t, 1, counts[test.want])
+			require.Equal(t, 1, m.Passing+m.Due+m.Failing+m.NotEvaluable)
+			findings := r.findings(c, AccessRemovedOnExit)
+			if test.want == Passing {
+				require.Empty(t, findings)
+				require.Empty(t, m.Reason)
+				return
+			}
+			require.Len(t, findings, 1)
+			require.Equal(t, []any{test.want, test.person, start}, []any{findings[0].State, findings[0].Person, findings[0].Since})
+			require.NotEmpty(t, findings[0].Reason)
+			require.NotEmpty(t, m.Reason)
+		})
+	}
+}
+
+func TestUserMFAEnabled(t *testing.T) {
+	t.Parallel()
+	with := func(mfa directory.MFA, edits ...func(*directory.User)) directory.User {
+		return account("1", append(edits, func(u *directory.User) { u.MFA = mfa })...)
+	}
+	for name, test := range map[string]struct {
+		user    directory.User
+		want    MonitorState
+		finding bool
+	}{
+		"enabled":                  {with(directory.MFAEnabled), Passing, false},
+		"disabled":                 {with(directory.MFADisabled), Failing, true},
+		"unknown":                  {with(directory.MFAUnknown), NotEvaluable, true},
+		"not said":                 {with(""), NotEvaluable, true},
+		"disabled, inactive":       {with(directory.MFADisabled, inactive), Passing, false},
+		"unknown, inactive":        {with(directory.MFAUnknown, inactive), Passing, false},
+		"disabled, status unknown": {with(directory.MFADisabled, unknownStatus), NotEvaluable, true},
+		"enabled, status unknown":  {with(directory.MFAEnabled, unknownStatus), Passing, false},
+		"not a human account":      {with(directory.MFADisabled, of(directory.DirectoryGroup)), NotEvaluable, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			r.sync(c, test.user)
+			require.Equal(t, test.want, r.monitors(c)[UserMFAEnabled].State)
+			findings := r.findings(c, UserMFAEnabled)
+			require.Equal(t, test.finding, len(findings) == 1)
+			if test.finding {
+				require.Equal(t, test.want, findings[0].State)
+			}
+		})
+	}
+}
+
+func TestMonitorShowsItsWorst(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{
+		{Email: "user1@example.com", ExitedAt: ago(grace)}, {Email: "user2@example.com", ExitedAt: ago(time.Hour)}, {Email: "user4@example.com"},
+	}))
+	users := []directory.User{account("4"), account("3"), account("2"), account("1")}
+	for n, want := range []MonitorState{Passing, NotEvaluable, Due, Failing} {
+		r.sync(c, users[:n+1]...)
+		require.Equal(t, want, r.monitors(c)[AccessRemovedOnExit].State)
+	}
+	m := r.monitors(c)[AccessRemovedOnExit]
+	require.Equal(t, Monitor{
+		Code: AccessRemovedOnExit, State: Failing, Reason: "1 of 4 accounts fail", Sync: 4, EvaluatedAt: start,
+		Passing: 1, Due: 1, Failing: 1, NotEvaluable: 1,
+	}, m)
+	findings := r.findings(c, AccessRemovedOnExit)
+	require.Equal(t, []string{"1", "2", "3"}, []string{findings[0].ID, findings[1].ID, findings[2].ID})
+	require.Equal(t, Finding{
+		Code: AccessRemovedOnExit, Kind: "account", ID: "2", Username: "user2", Email: "user2@example.com", Person: "user2@example.com",
+		State: Due, Reason: "the person has left and the account is active", Since: start, DueAt: new(start.Add(23 * time.Hour)),
+	}, findings[1])
+}
+
+func TestSeveralAccountsOfOnePersonFailEach(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", Aliases: []string{"user2"}, ExitedAt: ago(grace)}}))
+	r.sync(c, account("1"), account("2"))
+	require.Equal(t, 2, r.monitors(c)[AccessRemovedOnExit].Failing)
+}
+
+func TestNothingPassesForWantOfData(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.Empty(t, r.monitors(c))
+	expect := func(state MonitorState, reason string) {
+		t.Helper()
+		r.sync(c, account("1"), account("2", inactive))
+		m := r.monitors(c)[AccessRemovedOnExit]
+		require.Equal(t, []any{state, reason}, []any{m.State, m.Reason})
+	}
+	expect(NotEvaluable, "there is no staff roster")
+	require.NoError(t, r.ImportRoster(r.ctx, "other", []Person{{Email: "user1@example.com"}, {Email: "user2@example.com"}}))
+	expect(NotEvaluable, "there is no staff roster")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}, {Email: "user2@example.com"}}))
+	expect(Passing, "")
+	r.clock.Advance(rosterMaxAge)
+	expect(Passing, "")
+	r.clock.Advance(time.Microsecond)
+	expect(NotEvaluable, "the staff roster is older than 7 days")
+	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+}
+
+func TestOldRosterProvesNothing(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(grace)}, {Email: "user2@example.com"}}))
+	r.clock.Advance(rosterMaxAge + time.Hour)
+	r.sync(c, account("1"), account("2", inactive))
+	m := r.monitors(c)[AccessRemovedOnExit]
+	require.Equal(t, []int{1, 0, 0, 1}, []int{m.Passing, m.Due, m.Failing, m.NotEvaluable})
+	findings := r.findings(c, AccessRemovedOnExit)
+	require.Len(t, findings, 1)
+	require.Equal(t, []any{NotEvaluable, "the staff roster is older than 7 days"}, []any{findings[0].State, findings[0].Reason})
+}
+
+func TestNoAccountsAtAllIsNotEvaluable(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", nil))
+	r.sync(c)
+	for _, m := range r.monitors(c) {
+		require.Equal(t, []any{NotEvaluable, "the last sync found no human account"}, []any{m.State, m.Reason})
+	}
+	require.Len(t, r.monitors(c), 2)
+}
+
+func TestRemovedAccountHasNoFinding(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(grace)}, {Email: "user2@example.com"}}))
+	r.sync(c, account("1"), account("2"))
+	require.Len(t, r.findings(c, AccessRemovedOnExit), 1)
+	r.sync(c, account("2"))
+	require.Empty(t, r.findings(c, AccessRemovedOnExit))
+	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+}
+
+func TestFindingIsSinceItsStateBegan(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(0)}}))
+	for _, want := range []struct {
+		state MonitorState
+		since time.Duration
+	}{{Due, 0}, {Due, 0}, {Failing, 24 * time.Hour}, {Failing, 24 * time.Hour}} {
+		r.sync(c, account("1"))
+		f := r.findings(c, AccessRemovedOnExit)[0]
+		require.Equal(t, []any{want.state, start.Add(want.since)}, []any{f.State, f.Since})
+		r.clock.Advance(12 * time.Hour)
+	}
+}
+
+func TestGraceThatEndsBetweenSyncsReadsFailing(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	n := newConnection("acme")
+	n.Every = 100 * time.Hour
+	c := r.create(n)
+	require.NoError(t, r.EnableMonitors(r.ctx, c.ID))
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(0)}, {Email: "user2@example.com", ExitedAt: ago(-time.Hour)}}))
+	r.clock.Advance(2 * time.Hour)
+	r.sync(c, account("1"), account("2"))
+	require.Equal(t, Due, r.monitors(c)[AccessRemovedOnExit].State)
+	r.clock.Advance(22*time.Hour - time.Microsecond)
+	require.Equal(t, Due, r.monitors(c)[AccessRemovedOnExit].State)
+
+	r.clock.Advance(time.Microsecond)
+	m := r.monitors(c)[AccessRemovedOnExit]
+	require.Equal(t, []any{Failing, 1, 1}, []any{m.State, m.Due, m.Failing})
+	require.Equal(t, "the grace period of 1 has ended since; was due", m.Reason)
+	findings := r.findings(c, AccessRemovedOnExit)
+	require.Equal(t, []any{"1", Failing, start.Add(24 * time.Hour)}, []any{findings[0].ID, findings[0].State, findings[0].Since})
+	require.Equal(t, []any{"2", Due}, []any{findings[1].ID, findings[1].State})
+}
+
+func TestOutcomeGrowsOld(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	r.sync(c, account("1"))
+	r.clock.Advance(3 * 6 * time.Hour)
+	for _, m := range r.monitors(c) {
+		require.Equal(t, Passing, m.State)
+	}
+	r.clock.Advance(time.Microsecond)
+	for range 2 {
+		monitors := r.monitors(c)
+		require.Len(t, monitors, 2)
+		for _, m := range monitors {
+			require.Equal(t, []any{NotEvaluable, 1}, []any{m.State, m.Sync})
+			require.Equal(t, "the last applied sync is 18h0m0s old, more than 3 intervals; was passing", m.Reason)
+		}
+		// A sync that fails makes nothing younger, nor does evaluating again.
+		_, err := r.FailSync(r.ctx, c.ID, r.key(), TriggerSchedule, "code", "words", StateChange{State: Active})
+		require.NoError(t, err)
+		require.NoError(t, r.EnableMonitors(r.ctx, c.ID))
+	}
+	r.sync(c, account("1"))
+	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+}
+
+func TestRosterThatGrowsOldBetweenSyncs(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	n := newConnection("acme")
+	n.Every = 1000 * time.Hour
+	c := r.create(n)
+	require.NoError(t, r.EnableMonitors(r.ctx, c.ID))
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	r.sync(c, account("1"))
+	r.clock.Advance(rosterMaxAge + time.Microsecond)
+	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
+	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+}
+
+func TestOrganizationsAreMatchedApart(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	n := newConnection("theirs")
+	n.Organization = "other"
+	ours, theirs := r.connectMonitored("ours"), r.create(n)
+	require.NoError(t, r.EnableMonitors(r.ctx, theirs.ID))
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	require.NoError(t, r.ImportRoster(r.ctx, "other", []Person{{Email: "user1@example.com", ExitedAt: ago(grace)}}))
+	r.sync(ours, account("1"))
+	r.sync(theirs, account("1"))
+	require.Equal(t, Passing, r.monitors(ours)[AccessRemovedOnExit].State)
+	require.Equal(t, Failing, r.monitors(theirs)[AccessRemovedOnExit].State)
+	require.Empty(t, r.findings(ours, AccessRemovedOnExit))
+}
+
+func TestEnableMonitorsTwiceIsAsGoodAsOnce(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"))
+	require.Empty(t, r.monitors(c))
+	var before string
+	for i := range 3 {
+		require.NoError(t, r.EnableMonitors(r.ctx, c.ID))
+		require.Len(t, r.monitors(c), 2)
+		if i > 0 {
+			require.Equal(t, before, r.dump())
+		}
+		before = r.dump()
+	}
+}
+
+func TestUnknownMonitorStopsTheSync(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	r.exec(`INSERT INTO monitors VALUES ($1, 'LATER', now())`, c.ID)
+	key, _ := r.stage(c, summary(nil), nil)
+	_, err := r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
+	require.ErrorContains(t, err, "LATER")
+	require.Zero(t, r.reload(c).AppliedSync)
+}
+
+// Statistics that were gathered before a connection's first sync know nothing
+// of its accounts; a plan made for one row of them would take hours for these.
+func TestStaleStatisticsDoNotStopALargeSync(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	first := r.connectMonitored("first")
+	r.sync(first, auditors(2000)...)
+	r.exec(`ANALYZE`)
+	r.exec(`ALTER TABLE accounts SET (autovacuum_enabled = false)`)
+	r.exec(`ALTER TABLE staged_accounts SET (autovacuum_enabled = false)`)
+	r.exec(`ALTER TABLE findings SET (autovacuum_enabled = false)`)
+	large := r.connectMonitored("large")
+	people := make([]Person, 20_000)
+	for i := range people {
+		people[i] = Person{Email: fmt.Sprintf("user%d@example.com", i), ExitedAt: ago(grace)}
+	}
+	require.NoError(t, r.ImportRoster(r.ctx, "default", people))
+	users := auditors(len(people))
+	for range 2 {
+		began := time.Now()
+		r.sync(large, users...)
+		require.Less(t, time.Since(began), time.Minute)
+		require.Equal(t, len(people), r.monitors(large)[AccessRemovedOnExit].Failing)
+	}
+}

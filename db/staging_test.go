@@ -1,0 +1,229 @@
+package db
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db/localpostgres"
+)
+
+// reading is a sync whose snapshot is being staged.
+func (r *record) reading(c Connection) (s Sync, read StagedRead) {
+	r.t.Helper()
+	_, s = r.begin(c)
+	read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+	require.NoError(r.t, err)
+	require.Equal(r.t, StagedRead{Attempts: 1}, read)
+	return s, read
+}
+
+func (r *record) staged() (n int) { return one[int](r, `SELECT count(*) FROM staged_accounts`) }
+
+func TestPageAndCursorAreStoredTogether(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	s, read := r.reading(c)
+
+	first, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1"), account("2")}, Cursor: "a", Requests: 4})
+	require.NoError(t, err)
+	require.Equal(t, StagedRead{Cursor: "a", Pages: 1, Users: 2, Requests: 4, Attempts: 1}, first)
+	before := r.dump()
+
+	// The second of these users is staged already.
+	_, err = r.StagePage(r.ctx, c.ID, s.Number, first, directory.Page{Users: []directory.User{account("3"), account("1")}, Cursor: "b"})
+	require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
+	require.Equal(t, before, r.dump())
+
+	last, err := r.StagePage(r.ctx, c.ID, s.Number, first, directory.Page{Cursor: "c", Requests: 1, Summary: summary(nil)})
+	require.NoError(t, err)
+	require.Equal(t, StagedRead{Cursor: "c", Pages: 2, Users: 2, Requests: 5, Attempts: 1, Complete: true}, last)
+	for range 2 {
+		resumed, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+		require.NoError(t, err)
+		require.Equal(t, last, resumed)
+	}
+}
+
+func TestPageIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	s, read := r.reading(c)
+	stored := 0
+	for _, err := range together(8, func(int) error {
+		_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
+		return err
+	}) {
+		if err == nil {
+			stored++
+			continue
+		}
+		require.ErrorIs(t, err, ErrStagingLost)
+	}
+	require.Equal(t, 1, stored)
+	require.Equal(t, 1, r.staged())
+}
+
+func TestReaderOfAnEarlierAttemptHasLostItsStaging(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	s, stale := r.reading(c)
+	_, err := r.StagePage(r.ctx, c.ID, s.Number, stale, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
+	require.NoError(t, err)
+
+	again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	require.Equal(t, StagedRead{Requests: 2, Attempts: 2}, again)
+	require.Zero(t, r.staged())
+	_, err = r.StagePage(r.ctx, c.ID, s.Number, stale, directory.Page{Cursor: "a"})
+	require.ErrorIs(t, err, ErrStagingLost)
+
+	again, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	require.Equal(t, 3, again.Attempts)
+}
+
+func TestNextSyncDropsWhatAnotherStaged(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	old, read := r.reading(c)
+	read, err := r.StagePage(r.ctx, c.ID, old.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
+	require.NoError(t, err)
+	r.reading(c)
+	require.Zero(t, r.staged())
+
+	_, err = r.StagePage(r.ctx, c.ID, old.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
+	require.ErrorIs(t, err, ErrStagingLost)
+	_, err = r.RestartStaging(r.ctx, c.ID, old.Number)
+	require.ErrorIs(t, err, ErrStagingLost)
+	_, err = r.OpenStaging(r.ctx, c.ID, old.Number)
+	require.ErrorIs(t, err, ErrStagingLost)
+	require.Zero(t, r.staged())
+}
+
+func TestConnectionsAreStagedApart(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	a, b := r.connect("a"), r.connect("b")
+	key, _ := r.stage(a, summary([]directory.User{account("1")}), []directory.User{account("1")})
+	r.sync(b, account("1"), account("2"))
+	require.Equal(t, 1, r.apply(a, key).Accounts)
+}
+
+func TestIncompleteReadIsNoSnapshot(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	key, s := r.stage(c, nil, []directory.User{account("1")})
+	require.ErrorIs(t, r.CheckSnapshot(r.ctx, c.ID, s.Number), ErrStagingLost)
+	_, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, 10)
+	require.ErrorIs(t, err, ErrStagingLost)
+	_, err = r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
+	require.ErrorIs(t, err, ErrStagingLost)
+	require.Zero(t, one[int](r, `SELECT count(*) FROM accounts`))
+}
+
+func TestUsersThatCannotBeStoredMakeTheReadInconsistent(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	s, read := r.reading(c)
+	for what, edit := range map[string]func(*directory.User){
+		"NUL":           func(u *directory.User) { u.Name = "a\x00b" },
+		"invalid UTF-8": func(u *directory.User) { u.Roles = []string{"\xff"} },
+		"no id":         func(u *directory.User) { u.ID = "" },
+		"a long id":     func(u *directory.User) { u.ID = strings.Repeat("x", maxIDBytes+1) },
+		"another kind":  of("printer"),
+	} {
+		_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1", edit)}, Cursor: "a"})
+		require.Equal(t, directory.Inconsistent, directory.CodeOf(err), what)
+		require.NotContains(t, err.Error(), "User 1")
+	}
+	require.Zero(t, r.staged())
+}
+
+func TestMissingAccountsArePagedAndOnlyOfKindsThatWereRead(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), account("2"), account("3"), account("4"), account("9"), account("5", of(directory.DirectoryGroup)))
+	r.sync(c, account("1"), account("2"), account("3"), account("4"), account("5", of(directory.DirectoryGroup)))
+	users := []directory.User{account("2")}
+	_, s := r.stage(c, &directory.Summary{Totals: map[directory.Kind]int{directory.Account: 1}}, users)
+
+	var ids []string
+	last := directory.Identity{}
+	for {
+		missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, last, 2)
+		require.NoError(t, err)
+		if len(missing) == 0 {
+			break
+		}
+		for _, m := range missing {
+			require.Equal(t, directory.Account, m.Kind)
+			ids = append(ids, m.ID)
+		}
+		last = missing[len(missing)-1]
+	}
+	require.Equal(t, []string{"1", "3", "4"}, ids)
+}
+
+func startKept(t *testing.T, dir string) *localpostgres.Server {
+	t.Helper()
+	s, err := localpostgres.Start(context.Background(), localpostgres.Config{Dir: dir})
+	require.NoError(t, err)
+	return s
+}
+
+func TestStagingAfterTheServerWentDown(t *testing.T) {
+	t.Parallel()
+	for name, expect := range map[string]StagedRead{
+		"stopped": {Cursor: "a", Pages: 1, Users: 1, Requests: 2, Attempts: 1},
+		"crashed": {Attempts: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, err := os.MkdirTemp("", "jamf-access-review-db-")
+			require.NoError(t, err)
+			require.NoError(t, os.Chmod(dir, 0o755))
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			first := startKept(t, dir)
+			require.NoError(t, createMigrated(t.Context(), first))
+			r := setupAt(t, first.URL(migrated))
+			c := r.connect("acme")
+			s, read := r.reading(c)
+			read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
+			require.NoError(t, err)
+
+			if name == "crashed" {
+				require.NoError(t, first.Kill())
+			} else {
+				require.NoError(t, first.Stop(t.Context()))
+			}
+			second := startKept(t, dir)
+			t.Cleanup(func() { require.NoError(t, second.Stop(context.Background())) })
+			r.url = second.URL(migrated)
+			r.DB = r.openWith(WithKeyset(r.keyset))
+
+			_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
+			if name == "crashed" {
+				require.ErrorIs(t, err, ErrStagingLost)
+				require.Zero(t, r.staged())
+				resumed, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+				require.NoError(t, err)
+				require.Equal(t, expect, resumed)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, 2, r.staged())
+		})
+	}
+}

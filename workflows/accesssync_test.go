@@ -1,0 +1,437 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
+)
+
+func TestItSyncsWhenItIsTimeAndContinuesAsNew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	in.NextSyncAt = time.Now().Add(-time.Second)
+	run := b.start(in)
+	b.eventually(func() bool { return b.status().LastSync != nil }, "a sync ends")
+	require.Equal(t, []db.Trigger{db.TriggerSchedule}, b.stage.fetched())
+	require.Len(t, b.runs(), 2, "one run is one sync")
+	require.LessOrEqual(t, len(b.history(run.GetID(), run.GetRunID())), 20, "events of a run")
+	require.Equal(t, db.Active, b.status().State)
+	require.True(t, b.status().NextSyncAt.After(time.Now()))
+	b.keep("scheduled-sync", run.GetID(), run.GetRunID())
+}
+
+func TestASignalAsksForASync(t *testing.T) {
+	for name, input := range map[string]any{"with no input": nil, "with input": ResyncRequest{AcceptRemovals: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			var accepted atomic.Bool
+			b.stage.record = func(in activities.RecordOutcomesInput) (activities.SyncResult, error) {
+				accepted.Store(in.AcceptRemovals)
+				return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+			}
+			b.start(b.idle())
+			b.signal(ResyncMessage, input)
+			b.eventually(func() bool { return b.status().LastSync != nil }, "a sync ends")
+			require.Equal(t, []db.Trigger{db.TriggerResync}, b.stage.fetched())
+			require.Equal(t, input != nil, accepted.Load())
+		})
+	}
+}
+
+// Temporal's UI sends a signal without any payload.
+func TestASignalWithoutPayloadIsHeard(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(b.idle())
+	_, err := b.client.WorkflowService().SignalWorkflowExecution(t.Context(), signalWithoutPayload(b.queue, PauseMessage))
+	require.NoError(t, err)
+	b.eventually(func() bool { return b.status().State == db.Paused }, "paused")
+	_, err = b.client.WorkflowService().SignalWorkflowExecution(t.Context(), signalWithoutPayload(b.queue, ResyncMessage))
+	require.NoError(t, err)
+	b.eventually(func() bool { return b.status().LastSync != nil }, "synced")
+	require.Equal(t, db.Paused, b.status().State, "a resync runs while paused and leaves it paused")
+}
+
+func TestCallersAtTheSameTimeShareOneSync(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	run := b.start(in)
+	// The first workflow task is over, so that all of them come to a run that
+	// waits.
+	b.eventually(func() bool { return b.status().Doing != "" }, "the workflow runs")
+	gate := make(chan struct{})
+	b.stage.fetch = func(activities.FetchUsersInput) error { <-gate; return nil }
+	var callers sync.WaitGroup
+	numbers := make([]int, 5)
+	for i := range numbers {
+		callers.Go(func() {
+			result, err := b.update(ResyncMessage, fmt.Sprint("caller-", i), ResyncRequest{})
+			if err == nil {
+				numbers[i] = result.Number
+			}
+		})
+	}
+	b.eventually(func() bool { return len(b.stage.fetched()) > 0 }, "a sync begins")
+	close(gate)
+	callers.Wait()
+	for _, n := range numbers {
+		require.Contains(t, []int{1, 2}, n, "whoever came after the sync began got the next one")
+	}
+	require.LessOrEqual(t, len(b.stage.fetched()), 2)
+	b.keep("resync-update", run.GetID(), run.GetRunID())
+}
+
+func TestAResyncDuringASyncIsAnsweredByTheNextOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := make(chan struct{})
+	var fetches atomic.Int32
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if fetches.Add(1) == 1 {
+			<-first
+		}
+		return nil
+	}
+	run := b.start(b.idle())
+	b.signal(ResyncMessage, nil)
+	b.eventually(func() bool { return fetches.Load() == 1 }, "the first sync is under way")
+	answers := make(chan int, 1)
+	go func() {
+		result, err := b.update(ResyncMessage, "late", ResyncRequest{})
+		if err == nil {
+			answers <- result.Number
+		}
+		close(answers)
+	}()
+	b.eventually(func() bool {
+		for _, event := range b.history(run.GetID(), run.GetRunID()) {
+			if event.EventType == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED {
+				return true
+			}
+		}
+		return false
+	}, "the update is accepted while the first sync is under way")
+	close(first)
+	require.Equal(t, 2, <-answers)
+	b.eventually(func() bool { return b.status().Doing == "waiting for the next sync" }, "it is idle again")
+	require.Equal(t, int32(2), fetches.Load(), "coming again under the same id asked for nothing more")
+	b.keep("resync-during-sync", run.GetID(), run.GetRunID())
+}
+
+func TestNoMessageIsLostAtContinueAsNew(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(b.idle())
+	// Every resync ends a run; the other messages arrive all the while.
+	rounds := 0
+	for ; len(b.stage.fetched()) < 15; rounds++ {
+		b.signal(ResyncMessage, nil)
+		if rounds%2 == 0 {
+			b.signal(PauseMessage, nil)
+		} else {
+			b.signal(ResumeMessage, nil)
+		}
+		b.signal(RescheduleMessage, RescheduleRequest{Every: fmt.Sprintf("%dh", rounds+1)})
+	}
+	b.signal(ResumeMessage, nil)
+	b.eventually(func() bool {
+		states := b.stage.recorded()
+		last := states[len(states)-1]
+		return last.State == db.Active && last.Every != nil && *last.Every == time.Duration(rounds)*time.Hour
+	}, "the last of each kind took effect, and the record knows")
+	require.Greater(t, len(b.runs()), 10, "runs ended meanwhile")
+}
+
+func TestARejectedTokenIsReplacedOnceAndTheFetchGoesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var fetches atomic.Int32
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if fetches.Add(1) == 1 {
+			return rejectedToken(4, 11)
+		}
+		return nil
+	}
+	run := b.start(b.idle())
+	result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, db.Applied, result.Outcome)
+	require.Equal(t, []int64{4}, b.stage.refreshed)
+	b.keep("token-replaced", run.GetID(), run.GetRunID())
+}
+
+func TestATokenThatWasOfUseMayBeReplacedAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var fetches atomic.Int32
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if n := fetches.Add(1); n <= 3 {
+			return rejectedToken(int64(n), int(n))
+		}
+		return nil
+	}
+	b.start(b.idle())
+	result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, db.Applied, result.Outcome)
+	require.Equal(t, []int64{1, 2, 3}, b.stage.refreshed)
+}
+
+func TestANewTokenRejectedAtTheSamePlaceIsTheLast(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var fetches atomic.Int32
+	b.stage.fetch = func(activities.FetchUsersInput) error { return rejectedToken(int64(fetches.Add(1)), 5) }
+	b.start(b.idle())
+	result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, string(directory.CredentialsRejected), result.Error)
+	require.Equal(t, int32(2), fetches.Load())
+	require.Equal(t, db.NeedsReconnect, b.status().State)
+}
+
+func TestARejectedRenewalWaitsForAReconnectThatHeals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var mended atomic.Bool
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if mended.Load() {
+			return nil
+		}
+		return rejectedToken(1, 0)
+	}
+	b.stage.refresh = func(activities.RefreshCredentialsInput) error { return rejected(directory.CredentialsRejected) }
+	b.stage.validate = func(in activities.ValidateConnectionInput) error {
+		if in.Offer != 42 {
+			return rejected(directory.CredentialsRejected)
+		}
+		mended.Store(true)
+		return nil
+	}
+	in := b.idle()
+	in.Every, in.NextSyncAt = time.Hour, time.Now()
+	run := b.start(in)
+	b.eventually(func() bool { return b.status().State == db.NeedsReconnect }, "it needs a reconnect")
+	require.Nil(t, b.status().NextSyncAt, "nothing is scheduled")
+	b.keep("credentials-rejected", run.GetID(), run.GetRunID())
+
+	result, err := b.update(ResyncMessage, "hope", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, string(directory.CredentialsRejected), result.Error, "a resync tries once more")
+
+	_, err = b.update(ReconnectMessage, "wrong", ReconnectRequest{Offer: 1})
+	require.Equal(t, string(directory.CredentialsRejected), typeOf(err))
+	require.Equal(t, db.NeedsReconnect, b.status().State)
+
+	waiting := b.runs()
+	result, err = b.update(ReconnectMessage, "right", ReconnectRequest{Offer: 42})
+	require.NoError(t, err)
+	require.Equal(t, db.Applied, result.Outcome)
+	require.Equal(t, db.Active, b.status().State)
+	require.NotNil(t, b.status().NextSyncAt)
+	require.Equal(t, db.TriggerReconnect, b.stage.fetched()[len(b.stage.fetched())-1])
+	b.keep("reconnected", run.GetID(), waiting[len(waiting)-1])
+}
+
+func TestAReconnectDuringASyncIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	gate := make(chan struct{})
+	var validated, fetches atomic.Int32
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if fetches.Add(1) == 1 {
+			<-gate
+		}
+		return nil
+	}
+	b.stage.validate = func(activities.ValidateConnectionInput) error { validated.Add(1); return nil }
+	b.start(b.idle())
+	b.signal(ResyncMessage, nil)
+	b.eventually(func() bool { return fetches.Load() == 1 }, "a sync is under way")
+	b.signal(ReconnectMessage, ReconnectRequest{Offer: 42})
+	b.eventually(func() bool { return validated.Load() == 1 }, "the credentials are tried meanwhile")
+	close(gate)
+	b.eventually(func() bool { return fetches.Load() == 2 }, "a sync with them follows")
+}
+
+func TestAFailedSyncIsRecordedAndAnotherComesSoon(t *testing.T) {
+	t.Parallel()
+	for _, code := range []directory.Code{directory.Unreachable, directory.Inconsistent, directory.MissingPrivilege} {
+		t.Run(string(code), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.stage.fetch = func(activities.FetchUsersInput) error { return rejected(code) }
+			b.start(b.idle())
+			result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+			require.NoError(t, err)
+			require.Equal(t, db.Failed, result.Outcome)
+			require.Equal(t, string(code), result.Error)
+			status := b.status()
+			require.Equal(t, db.Active, status.State)
+			require.Equal(t, "it was refused", status.Reason)
+			require.Less(t, time.Until(*status.NextSyncAt), 3*time.Minute)
+		})
+	}
+}
+
+func TestALostSnapshotIsFetchedAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var records atomic.Int32
+	b.stage.record = func(in activities.RecordOutcomesInput) (activities.SyncResult, error) {
+		if records.Add(1) == 1 {
+			return activities.SyncResult{}, rejected(activities.StagingLost)
+		}
+		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+	}
+	b.start(b.idle())
+	result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, db.Applied, result.Outcome)
+	require.Len(t, b.stage.fetched(), 2)
+}
+
+func TestPauseStopsTheScheduleAndResumeStartsIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	run := b.start(in)
+	b.signal(PauseMessage, nil)
+	b.eventually(func() bool { return b.status().State == db.Paused }, "paused")
+	require.Nil(t, b.status().NextSyncAt)
+	b.signal(RescheduleMessage, RescheduleRequest{Every: "10s"})
+	b.signal(ResumeMessage, nil)
+	b.eventually(func() bool { return b.status().LastSync != nil }, "it syncs by itself again")
+	require.Equal(t, db.TriggerSchedule, b.stage.fetched()[0])
+	b.keep("paused-and-resumed", run.GetID(), run.GetRunID())
+}
+
+func TestAWrongIntervalChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(b.idle())
+	for _, every := range []string{"", "soon", "1s", "-1h"} {
+		b.signal(RescheduleMessage, RescheduleRequest{Every: every})
+	}
+	b.signal(PauseMessage, nil)
+	b.eventually(func() bool { return b.status().State == db.Paused }, "later signals are heard")
+	for _, change := range b.stage.recorded() {
+		require.Equal(t, 24*time.Hour, *change.Every)
+	}
+}
+
+func TestDisconnectEndsTheWorkflowAlsoDuringASync(t *testing.T) {
+	for name, during := range map[string]bool{"idle": false, "during a sync": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			var fetching atomic.Bool
+			release := make(chan struct{})
+			defer close(release)
+			b.stage.fetch = func(activities.FetchUsersInput) error {
+				fetching.Store(true)
+				<-release
+				return nil
+			}
+			run := b.start(b.idle())
+			if during {
+				b.signal(ResyncMessage, nil)
+				b.eventually(fetching.Load, "a sync is under way")
+			}
+			b.signal(DisconnectMessage, DisconnectRequest{Erase: true})
+			require.NoError(t, b.client.GetWorkflow(t.Context(), run.GetID(), "").Get(t.Context(), nil))
+			require.Equal(t, []activities.DisconnectInput{{ConnectionID: 7, Erase: true}}, b.stage.disconnects)
+			b.keep("disconnected-"+map[bool]string{false: "idle", true: "syncing"}[during], run.GetID(), run.GetRunID())
+		})
+	}
+}
+
+func TestItEndsWhenItsConnectionIsGone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stage.fetch = func(activities.FetchUsersInput) error { return rejected(activities.NotFound) }
+	run := b.start(b.idle())
+	_, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.Equal(t, activities.Disconnected, typeOf(err))
+	require.NoError(t, b.client.GetWorkflow(t.Context(), run.GetID(), "").Get(t.Context(), nil))
+}
+
+func TestACancelledWorkflowDoesNotStopInSilence(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.start(b.idle())
+	require.NoError(t, b.client.CancelWorkflow(t.Context(), run.GetID(), ""))
+	err := run.Get(t.Context(), nil)
+	require.True(t, temporal.IsCanceledError(err), "%v", err)
+	states := b.stage.recorded()
+	require.Equal(t, db.Paused, states[len(states)-1].State)
+	require.Contains(t, states[len(states)-1].Reason, "cancelled")
+}
+
+func TestConnectingHandsOverToTheRecurringSync(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.connect()
+	var result ConnectJamfResult
+	require.NoError(t, run.Get(t.Context(), &result))
+	require.Equal(t, db.Applied, result.Sync.Outcome)
+	require.Equal(t, "11.27.0", result.Report.Version)
+	require.Equal(t, db.Active, b.status().State)
+	require.Equal(t, []db.Trigger{db.TriggerConnect}, b.stage.fetched())
+	states := b.stage.recorded()
+	require.Equal(t, db.Active, states[len(states)-1].State)
+	b.keep("connected", run.GetID(), run.GetRunID())
+}
+
+func TestAConnectionThatCannotBeMadeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]directory.Code{
+		"rejected": directory.CredentialsRejected, "unreachable": directory.Unreachable, "privilege": directory.MissingPrivilege,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.stage.validate = func(activities.ValidateConnectionInput) error { return rejected(code) }
+			run := b.connect()
+			err := run.Get(t.Context(), nil)
+			require.Equal(t, string(code), typeOf(err))
+			require.Equal(t, 1, b.stage.discarded)
+			_, err = b.client.DescribeWorkflowExecution(t.Context(), AccessSyncID(b.queue), "")
+			_, notFound := errors.AsType[*serviceerror.NotFound](err)
+			require.True(t, notFound, "no AccessSync was started: %v", err)
+			b.keep("connect-"+name, run.GetID(), run.GetRunID())
+		})
+	}
+}
+
+func (b *testBundle) connect() client.WorkflowRun {
+	b.t.Helper()
+	run, err := b.client.ExecuteWorkflow(b.t.Context(), client.StartWorkflowOptions{
+		ID: ConnectJamfID(b.queue), TaskQueue: b.queue,
+	}, ConnectJamf, ConnectJamfInput{Connection: b.connection(), Every: time.Hour})
+	require.NoError(b.t, err)
+	return run
+}
+
+func typeOf(err error) string {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return app.Type()
+	}
+	return ""
+}
