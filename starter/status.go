@@ -87,8 +87,8 @@ func (a *app) printStatus(v statusView) {
 	line("Schedule", "every %s, next %s", v.Every, when(v.NextSyncAt))
 	line("Scope", "%s", v.Scope)
 	if s := v.LastSync; s != nil {
-		line("Last sync", "number %d, %s, %s: %d accounts, %d added, %d changed, %d removed",
-			s.Number, s.Outcome, ago(*s.FinishedAt), s.Accounts, s.Added, s.Changed, s.Removed)
+		line("Last sync", "number %d, %s, %s", s.Number, s.Outcome, ago(*s.FinishedAt))
+		line("", "%d accounts, %d added, %d changed, %d removed", s.Accounts, s.Added, s.Changed, s.Removed)
 		if s.Reason != "" {
 			line("", "%s", s.Reason)
 		}

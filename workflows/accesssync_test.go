@@ -138,22 +138,21 @@ func TestNoMessageIsLostAtContinueAsNew(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.start(b.idle())
-	// Every resync ends a run; the other messages arrive all the while.
-	rounds := 0
-	for ; len(b.stage.fetched()) < 15; rounds++ {
+	const rounds = 15
+	// Every resync ends a run; the other messages come while it does.
+	for i := range rounds {
+		before := len(b.stage.fetched())
 		b.signal(ResyncMessage, nil)
-		if rounds%2 == 0 {
-			b.signal(PauseMessage, nil)
-		} else {
-			b.signal(ResumeMessage, nil)
-		}
-		b.signal(RescheduleMessage, RescheduleRequest{Every: fmt.Sprintf("%dh", rounds+1)})
+		b.eventually(func() bool { return len(b.stage.fetched()) > before }, "a sync begins")
+		b.signal(RescheduleMessage, RescheduleRequest{Every: fmt.Sprintf("%dh", i+1)})
+		b.signal(PauseMessage, nil)
+		b.signal(ResumeMessage, nil)
 	}
 	b.signal(ResumeMessage, nil)
 	b.eventually(func() bool {
 		states := b.stage.recorded()
 		last := states[len(states)-1]
-		return last.State == db.Active && last.Every != nil && *last.Every == time.Duration(rounds)*time.Hour
+		return last.State == db.Active && last.Every != nil && *last.Every == rounds*time.Hour
 	}, "the last of each kind took effect, and the record knows")
 	require.Greater(t, len(b.runs()), 10, "runs ended meanwhile")
 }

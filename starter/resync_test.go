@@ -1,0 +1,275 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"jamf-access-review/activities/directory/jamf/jamftest"
+)
+
+func (s *subject) workflow() string { return "access-sync/" + s.name }
+
+func TestResyncReturnsTheSyncThatItAskedFor(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	raw := ask[map[string]any](s.cli, "resync", s.name)
+	require.Subset(t, keysOf(raw), syncedKeys)
+	require.Subset(t, keysOf(raw["sync"].(map[string]any)), syncKeys)
+	doc := s.resync()
+	require.Equal(t, 3, doc.Sync.Number)
+	require.Equal(t, "resync", doc.Sync.Trigger)
+	require.Zero(t, doc.Sync.Added+doc.Sync.Changed+doc.Sync.Removed)
+	require.Len(t, doc.Monitors, 2)
+	require.Equal(t, doc.Sync, s.syncs()[0])
+	require.Empty(t, s.changesOf(3))
+}
+
+func TestResyncWithoutWaiting(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	raw := ask[map[string]any](s.cli, "resync", s.name, "--no-wait")
+	require.Equal(t, s.name, raw["connection"])
+	await(t, "sync 2", func() bool { return s.syncs()[0].Number == 2 })
+	require.Equal(t, "resync", s.syncs()[0].Trigger)
+}
+
+func TestResyncBySignal(t *testing.T) {
+	t.Parallel()
+	for name, input := range map[string]*common.Payloads{
+		"without input, as from Temporal's UI": nil,
+		"with an empty object":                 {Payloads: []*common.Payload{{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte("{}")}}},
+		"with null":                            {Payloads: []*common.Payload{{Metadata: map[string][]byte{"encoding": []byte("binary/null")}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.connect()
+			_, err := s.world.client.WorkflowService().SignalWorkflowExecution(t.Context(), &workflowservice.SignalWorkflowExecutionRequest{
+				Namespace: s.world.namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: s.workflow()},
+				SignalName: "resync", Input: input,
+			})
+			require.NoError(t, err)
+			await(t, "sync 2", func() bool { return s.syncs()[0].Number == 2 })
+			require.Equal(t, "resync", s.syncs()[0].Trigger)
+			require.Equal(t, "applied", s.syncs()[0].Outcome)
+		})
+	}
+}
+
+// A signal whose input makes no sense must not stop a connection.
+func TestASignalWithNonsenseDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	for _, signal := range []string{"resync", "reschedule", "pause", "reconnect", "disconnect"} {
+		require.NoError(t, s.world.client.SignalWorkflow(t.Context(), s.workflow(), "", signal, "nonsense"))
+	}
+	require.NoError(t, s.world.client.SignalWorkflow(t.Context(), s.workflow(), "", "reschedule", map[string]string{"every": "1ms"}))
+	require.Equal(t, "applied", s.resync().Sync.Outcome)
+	require.Equal(t, "6h", s.status().Every)
+}
+
+func TestResyncByUpdate(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	for name, args := range map[string][]any{"with input": {map[string]bool{"accept_removals": true}}, "without": nil} {
+		handle, err := s.world.client.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
+			WorkflowID: s.workflow(), UpdateName: "resync", Args: args, WaitForStage: client.WorkflowUpdateStageCompleted,
+		})
+		require.NoError(t, err, name)
+		var sync syncDoc
+		require.NoError(t, handle.Get(t.Context(), &sync), name)
+		require.Equal(t, "applied", sync.Outcome)
+		require.Equal(t, s.syncs()[0].Number, sync.Number)
+	}
+}
+
+func TestStatusQueryTellsTheStateAndTheLastSync(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	last := s.resync().Sync.Number
+	answer, err := s.world.client.QueryWorkflow(t.Context(), s.workflow(), "", "status")
+	require.NoError(t, err)
+	var status struct {
+		State    string  `json:"state"`
+		Doing    string  `json:"doing"`
+		LastSync syncDoc `json:"last_sync"`
+	}
+	require.NoError(t, answer.Get(&status))
+	require.Equal(t, "active", status.State)
+	require.NotEmpty(t, status.Doing)
+	require.Equal(t, last, status.LastSync.Number)
+}
+
+// Each run of the workflow is one sync, so that its list of runs is the
+// history of syncs.
+func TestEachRunIsOneSync(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	seen := map[string]bool{s.run1(): true}
+	for range 3 {
+		s.resync()
+		await(t, "the next run", func() bool { return !seen[s.run1()] })
+		seen[s.run1()] = true
+	}
+	require.Len(t, seen, 4)
+	require.Equal(t, 4, s.syncs()[0].Number)
+}
+
+// run1 is the id of the workflow's newest run.
+func (s *subject) run1() string {
+	s.t.Helper()
+	description, err := s.world.client.DescribeWorkflowExecution(s.t.Context(), s.workflow(), "")
+	require.NoError(s.t, err)
+	return description.WorkflowExecutionInfo.Execution.RunId
+}
+
+// Each caller adds an account before it asks, and so can tell whether what it
+// got was read afterwards.
+func TestManyResyncsAtOnceEachGetWhatWasReadAfterTheyAsked(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	const callers = 20
+	ids := make([]int, callers)
+	results := make([]result, callers)
+	together(callers, func(i int) {
+		ids[i] = s.addAccount(fmt.Sprintf("caller-%d", i), jamftest.Account{})
+		results[i] = s.run("resync", s.name, "-o", "json")
+	})
+	addedBy := map[string]int{}
+	for _, c := range s.changes() {
+		addedBy[c.ID] = c.Sync
+	}
+	syncs := map[int]bool{}
+	for i, r := range results {
+		require.Zero(t, r.code, "%s", r)
+		doc := document[syncedDoc](t, r)
+		require.Equal(t, "applied", doc.Sync.Outcome)
+		require.Contains(t, addedBy, fmt.Sprint(ids[i]))
+		require.LessOrEqual(t, addedBy[fmt.Sprint(ids[i])], doc.Sync.Number, "the result is of an older reading")
+		syncs[doc.Sync.Number] = true
+	}
+	require.Less(t, len(syncs), callers, "callers at the same time share syncs")
+}
+
+func TestAResyncDuringASyncGetsTheNextOne(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	s.jamf.SetLatency(500 * time.Millisecond)
+	s.ok("resync", s.name, "--no-wait")
+	accounts := s.jamf.Requests()["/api/v1/accounts"]
+	await(t, "the accounts to be read", func() bool { return s.jamf.Requests()["/api/v1/accounts"] > accounts })
+	s.jamf.SetLatency(0)
+	s.addAccount("late", jamftest.Account{})
+	doc := s.resync()
+	require.Contains(t, usernames(s.users(), "account"), username("late"))
+	require.GreaterOrEqual(t, doc.Sync.Number, 3)
+}
+
+func TestASyncThatFailsChangesNothingAndTheNextOneHeals(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(*subject)
+		mend  func(*subject)
+		exit  int
+		code  string
+	}{
+		"Jamf does not answer": {
+			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/", jamftest.Reset())) },
+			mend:  func(s *subject) { s.jamf.SetFault(nil) },
+			exit:  5, code: "unreachable",
+		},
+		"Jamf is something else": {
+			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/", jamftest.HTML(200, "canary"))) },
+			mend:  func(s *subject) { s.jamf.SetFault(nil) },
+			exit:  9, code: "inconsistent_source",
+		},
+		"the list is empty": {
+			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.NoEntries())) },
+			mend:  func(s *subject) { s.jamf.SetFault(nil) },
+			exit:  9, code: "inconsistent_source",
+		},
+		"the list lacks entries": {
+			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.WrongTotal(2))) },
+			mend:  func(s *subject) { s.jamf.SetFault(nil) },
+			exit:  9, code: "inconsistent_source",
+		},
+		"the answer breaks off": {
+			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.Truncated())) },
+			mend:  func(s *subject) { s.jamf.SetFault(nil) },
+			exit:  9, code: "inconsistent_source",
+		},
+		"the privilege was taken": {
+			spoil: func(s *subject) { s.jamf.Revoke("Read Accounts") },
+			mend:  func(s *subject) { s.jamf.SetPrivileges(jamftest.Privileges()...) },
+			exit:  4, code: "missing_privilege",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.connect()
+			before := s.users()
+			c.spoil(s)
+			doc := s.failResync(c.exit, c.code)
+			require.Equal(t, "failed", doc.Sync.Outcome)
+			require.Equal(t, c.code, doc.Error)
+			require.NotEmpty(t, doc.Hint)
+			require.Equal(t, "active", doc.State, "it goes on trying by itself")
+			status := s.status()
+			require.Equal(t, doc.Sync, *status.LastSync)
+			require.NotEmpty(t, status.Reason, "it says what is wrong")
+			require.Equal(t, before, s.users())
+			require.Empty(t, s.changesOf(2))
+
+			c.mend(s)
+			doc = s.resync()
+			require.Equal(t, 3, doc.Sync.Number)
+			require.Equal(t, before, s.users())
+			require.Empty(t, s.changesOf(3))
+			require.Empty(t, s.status().Reason)
+		})
+	}
+}
+
+// Somebody may end the workflow in Temporal's UI. The connection does not stop
+// for good by that.
+func TestResyncStartsAWorkflowThatSomebodyEnded(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(context.Context, *subject) error{
+		"terminated": func(ctx context.Context, s *subject) error {
+			return s.world.client.TerminateWorkflow(ctx, s.workflow(), "", "a test")
+		},
+		"cancelled": func(ctx context.Context, s *subject) error {
+			if err := s.world.client.CancelWorkflow(ctx, s.workflow(), ""); err != nil {
+				return err
+			}
+			s.world.client.GetWorkflow(ctx, s.workflow(), "").Get(ctx, nil)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.connect()
+			require.NoError(t, end(t.Context(), s))
+			require.Equal(t, "applied", s.resync().Sync.Outcome)
+			s.ok("resume", s.name)
+			require.Equal(t, "active", s.status().State)
+		})
+	}
+}

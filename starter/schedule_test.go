@@ -1,0 +1,94 @@
+package main_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// scheduled are the syncs that nobody asked for.
+func (s *subject) scheduled() []syncDoc {
+	s.t.Helper()
+	var found []syncDoc
+	for _, sync := range s.syncs() {
+		if sync.Trigger == "schedule" {
+			found = append(found, sync)
+		}
+	}
+	return found
+}
+
+func TestAConnectionSyncsByItself(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	require.Equal(t, 1, s.connect("--every", "10s").Sync.Number)
+	s.jamf.DisableAccount(s.bob)
+	await(t, "sync 2", func() bool { return len(s.scheduled()) > 0 })
+	first := s.scheduled()[len(s.scheduled())-1]
+	require.Equal(t, 2, first.Number)
+	require.Equal(t, "applied", first.Outcome)
+	require.Equal(t, 1, first.Changed, "it sees what changed without being asked")
+
+	// The moments are one interval apart, whatever is asked for between them.
+	next := s.status().NextSyncAt
+	require.NotNil(t, next)
+	s.resync()
+	later := s.status().NextSyncAt
+	require.NotNil(t, later)
+	require.Zero(t, later.Sub(*next)%(10*time.Second), "%s and %s", next, later)
+	await(t, "sync 4", func() bool { return len(s.scheduled()) > 1 })
+}
+
+func TestRescheduleTakesEffectAtOnce(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect("--every", "240h")
+	require.Contains(t, s.ok("reschedule", s.name, "--every", "10s").stdout, "every 10s")
+	require.Equal(t, "10s", s.status().Every)
+	await(t, "a sync by schedule", func() bool { return len(s.scheduled()) > 0 })
+
+	s.ok("reschedule", s.name, "--every", "90m")
+	status := s.status()
+	require.Equal(t, "1h30m", status.Every)
+	require.Equal(t, "active", status.State)
+	require.NotNil(t, status.NextSyncAt)
+}
+
+func TestAPausedConnectionSyncsOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect("--every", "10s")
+	s.ok("pause", s.name)
+	status := s.status()
+	require.Equal(t, "paused", status.State)
+	require.Nil(t, status.NextSyncAt)
+
+	doc := s.resync()
+	require.Equal(t, "applied", doc.Sync.Outcome)
+	require.Equal(t, "paused", doc.State)
+	last := doc.Sync.Number
+	require.Never(t, func() bool { return s.syncs()[0].Number > last }, 12*time.Second, time.Second,
+		"more than an interval passes without a sync")
+	require.Equal(t, "paused", s.status().State)
+
+	s.ok("pause", s.name)
+	s.ok("resume", s.name)
+	require.Equal(t, "active", s.status().State)
+	await(t, "the schedule to go on", func() bool { return s.syncs()[0].Number > last })
+	require.Equal(t, "schedule", s.syncs()[0].Trigger)
+}
+
+func TestPauseAndRescheduleBetweenSyncsAreNotLost(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect("--every", "10s")
+	s.jamf.SetLatency(300 * time.Millisecond)
+	s.ok("resync", s.name, "--no-wait")
+	s.ok("pause", s.name)
+	s.ok("reschedule", s.name, "--every", "2h")
+	await(t, "both to be done", func() bool {
+		status := s.status()
+		return status.State == "paused" && status.Every == "2h"
+	})
+}
