@@ -19,7 +19,9 @@ const (
 func benchUsers() []directory.User {
 	users := make([]directory.User, benchAccounts)
 	for i := range users {
-		users[i] = account(fmt.Sprint(i), func(u *directory.User) { u.Groups, u.Privileges = []string{"Staff", "Helpdesk"}, []string{"Read Accounts"} })
+		users[i] = account(fmt.Sprint(i), func(u *directory.User) {
+			u.Groups, u.Privileges = []string{"Staff", "Helpdesk"}, []string{"Read Accounts"}
+		})
 	}
 	return users
 }

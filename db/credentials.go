@@ -85,9 +85,9 @@ func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, t
 }
 
 // Reseal seals all credentials, tokens and offers with the keyset's newest
-// key, and returns how many sealed values that were. Twice is as good as once.
+// key, and returns how many connections had any. Twice is as good as once.
 func (d *DB) Reseal(ctx context.Context) (int, error) {
-	count := 0
+	resealed := map[int64]bool{}
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if _, err := tx.ExecContext(ctx, `SELECT FROM connections ORDER BY id FOR NO KEY UPDATE`); err != nil {
 			return err
@@ -97,15 +97,17 @@ func (d *DB) Reseal(ctx context.Context) (int, error) {
 			{"credentials", "connection_id", "sealed", forCredentials},
 			{"credentials", "connection_id", "token_sealed", forToken},
 		} {
-			n, err := d.resealColumn(ctx, tx, column)
+			ids, err := d.resealColumn(ctx, tx, column)
 			if err != nil {
 				return err
 			}
-			count += n
+			for _, id := range ids {
+				resealed[id] = true
+			}
 		}
 		return nil
 	})
-	return count, err
+	return len(resealed), err
 }
 
 // sealedColumn is where sealed values are kept.
@@ -114,7 +116,7 @@ type sealedColumn struct {
 	purpose            purpose
 }
 
-func (d *DB) resealColumn(ctx context.Context, tx *sqlx.Tx, c sealedColumn) (int, error) {
+func (d *DB) resealColumn(ctx context.Context, tx *sqlx.Tx, c sealedColumn) (connectionIDs []int64, err error) {
 	var rows []struct {
 		Key          int64  `db:"key"`
 		ConnectionID int64  `db:"connection_id"`
@@ -123,18 +125,19 @@ func (d *DB) resealColumn(ctx context.Context, tx *sqlx.Tx, c sealedColumn) (int
 	if err := tx.SelectContext(ctx, &rows, fmt.Sprintf(`
 		SELECT %[2]s AS key, connection_id, %[3]s AS sealed FROM %[1]s
 		WHERE %[3]s IS NOT NULL ORDER BY connection_id, 1 FOR UPDATE`, c.table, c.key, c.column)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, row := range rows {
 		sealed, err := d.reseal(c.purpose, row.ConnectionID, row.Sealed)
 		if err != nil {
-			return 0, fmt.Errorf("connection %d: %w", row.ConnectionID, err)
+			return nil, fmt.Errorf("connection %d: %w", row.ConnectionID, err)
 		}
 		if _, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE %s SET %s = $2 WHERE %s = $1`, c.table, c.column, c.key), row.Key, sealed); err != nil {
-			return 0, err
+			return nil, err
 		}
+		connectionIDs = append(connectionIDs, row.ConnectionID)
 	}
-	return len(rows), nil
+	return connectionIDs, nil
 }
 
 func (d *DB) openCredentials(connectionID int64, sealed []byte, err error) (directory.Credentials, error) {

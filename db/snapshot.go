@@ -162,12 +162,14 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, summ
 				LEFT JOIN (SELECT * FROM accounts WHERE connection_id = $1) a USING (kind, source_id)
 				LEFT JOIN (SELECT * FROM staged_accounts WHERE connection_id = $1) s USING (kind, source_id)
 			) facts, LATERAL (
-				SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE new -> key IS DISTINCT FROM value), '{}') AS before
-				FROM jsonb_each(old)
-			) b, LATERAL (
-				SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE old -> key IS DISTINCT FROM value), '{}') AS after
-				FROM jsonb_each(new)
-			) a
+				SELECT
+					CASE WHEN new = '{}' THEN old ELSE (
+						SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE new -> key IS DISTINCT FROM value), '{}') FROM jsonb_each(old)
+					) END AS before,
+					CASE WHEN old = '{}' THEN new ELSE (
+						SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE old -> key IS DISTINCT FROM value), '{}') FROM jsonb_each(new)
+					) END AS after
+			) differing
 			WHERE change <> 'changed' OR before <> '{}' OR after <> '{}'
 			RETURNING change
 		)

@@ -3,12 +3,15 @@ package db
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
+
+// ErrDuplicateAddress is returned for a roster with an address of two people.
+var ErrDuplicateAddress = errors.New("two people on the staff roster have the same e-mail address or alias")
 
 // Person is somebody on the staff roster.
 type Person struct {
@@ -27,8 +30,8 @@ type Roster struct {
 
 // ImportRoster makes the people given the whole roster of an organization, in
 // one transaction: those not among them are no longer on it. An address that
-// two people have, without regard to case, is ErrAlreadyExists, and the roster
-// stays as it was. Twice is as good as once, but for the time of the import.
+// two people have, without regard to case, is ErrDuplicateAddress, and the
+// roster stays as it was. Twice is as good as once, but for the time of the import.
 func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person) error {
 	roster, err := marshalPeople(people)
 	if err != nil {
@@ -64,7 +67,7 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		return err
 	})
 	if isUniqueViolation(err) {
-		return fmt.Errorf("two people on the staff roster have the same address: %w", ErrAlreadyExists)
+		return ErrDuplicateAddress
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func TestAddressOfTwoPeopleLeavesTheRosterAsItWas(t *testing.T) {
 		{{Email: "a@x", Aliases: []string{"same"}}, {Email: "b@x", Aliases: []string{"SAME"}}},
 	} {
 		err := r.ImportRoster(r.ctx, "default", people)
-		require.ErrorIs(t, err, ErrAlreadyExists)
+		require.ErrorIs(t, err, ErrDuplicateAddress)
 		require.NotContains(t, err.Error(), "@")
 		require.Equal(t, before, r.dump())
 	}

@@ -84,11 +84,19 @@ func TestConnectPrintsATableForPeople(t *testing.T) {
 	r := s.withSecret().ok(s.connectArgs()...)
 	t.Cleanup(func() { s.run("disconnect", s.name) })
 	require.Contains(t, r.stdout, "JAMF_ACCESS_REMOVED_ON_EXIT")
-	for _, command := range []string{"status", "syncs", "users", "changes", "monitors"} {
-		r := s.ok(command, s.name)
-		for line := range strings.Lines(r.stdout) {
-			require.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 80, "%s: %q", command, line)
-		}
+	require.Contains(t, r.stdout, "there is no staff roster")
+	requireNarrow(t, r.stdout+r.stderr)
+	for _, command := range []string{"status", "syncs", "users", "changes", "monitors", "resync"} {
+		requireNarrow(t, s.ok(command, s.name).stdout)
+	}
+	requireNarrow(t, s.ok("list").stdout)
+}
+
+// requireNarrow requires that lines fit into a terminal of the usual width.
+func requireNarrow(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		require.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 80, "%q", line)
 	}
 }
 

@@ -81,7 +81,11 @@ func failureOf(err error) *failure {
 			Hint: "start a local stack with `starter dev`, or set DATABASE_URL (and JAMF_ACCESS_HOME to a stack's folder)"}
 	}
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
-		return &failure{Code: app.Type(), Message: app.Message(), Hint: hints[app.Type()]}
+		f := &failure{Code: app.Type(), Message: app.Message(), Hint: hints[app.Type()]}
+		if f.Code == activities.Disconnected {
+			f.Code = "not_found"
+		}
+		return f
 	}
 	switch {
 	case errors.Is(err, db.ErrNotFound):

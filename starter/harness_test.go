@@ -313,6 +313,18 @@ func serve(t *testing.T, handler http.Handler) string {
 	return server.URL
 }
 
+// doing does something once, when a request comes that is to be answered after
+// it.
+func doing(about func(*http.Request) bool, what func()) jamftest.FaultFunc {
+	var once sync.Once
+	return func(r *http.Request) *jamftest.Fault {
+		if about(r) {
+			once.Do(what)
+		}
+		return nil
+	}
+}
+
 // file writes a file of the test's own.
 func file(t *testing.T, content string) string {
 	t.Helper()

@@ -127,6 +127,6 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]int{"resealed": resealed})
 	}
-	a.tell("Added a key to %s and sealed %d connections with it. Restart the workers.", s.KeysetFile(), resealed)
+	a.tell("Added a key to %s and sealed %d secrets with it. Restart the workers.", s.KeysetFile(), resealed)
 	return nil
 }

@@ -56,18 +56,14 @@ func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) 
 		fmt.Fprintf(a.out, "  %s\n", output.Clean(sync.Reason))
 	}
 	for _, m := range monitors {
-		fmt.Fprintf(a.out, "  %-27s  %s\n", m.Code, describeMonitor(m))
+		fmt.Fprintf(a.out, "  %-27s  %s\n", m.Code, m.State)
+		if m.Reason != "" {
+			fmt.Fprintf(a.out, "    %s\n", output.Clean(m.Reason))
+		}
 	}
 	for _, l := range c.Report.Limitations {
 		fmt.Fprintf(a.out, "  Not read, for want of the privilege %q: %s\n", l.Privilege, l.Lost)
 	}
-}
-
-func describeMonitor(m db.Monitor) string {
-	if m.Reason == "" {
-		return string(m.State)
-	}
-	return fmt.Sprintf("%s: %s", m.State, m.Reason)
 }
 
 // syncFailure is the failure that a sync's outcome is, or nil.

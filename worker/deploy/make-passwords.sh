@@ -4,7 +4,7 @@
 #
 #   postgres/   read by PostgreSQL (uid 70) when it makes the roles
 #   temporal/   read by Temporal (uid 1000)
-#   worker/     read by the worker and the CLI (uid 65532); the keyset is put here
+#   worker/     read by the worker and the CLI (uid 65532), with the keyset's folder
 set -eu
 umask 077
 cd "$1"
@@ -35,6 +35,7 @@ password() { # FILE OWNER
 folder postgres 70
 folder temporal 1000
 folder worker 65532
+folder worker/keyset 65532
 
 password postgres/postgres 70
 password postgres/jamf_access 70

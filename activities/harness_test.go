@@ -1,0 +1,410 @@
+package activities_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/httpclient"
+	"jamf-access-review/activities/directory/jamf"
+	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/db"
+)
+
+// pageSize is small, so that a handful of accounts are several pages.
+const pageSize = 3
+
+// place is where activities run: a record in Postgres whose clock a test
+// moves, and an address at which there is a Jamf Pro.
+type place struct {
+	clock      *clock
+	record     *db.DB
+	sql        *sql.DB // for looking past the record's methods, and for damage
+	jamf       atomic.Pointer[jamftest.Server]
+	base       string
+	provider   *smallPages
+	activities *activities.Activities
+	close      func()
+}
+
+func newPlace(ctx context.Context, databaseURL string) (*place, error) {
+	keyset, err := db.NewKeyset()
+	if err != nil {
+		return nil, err
+	}
+	p := &place{clock: &clock{now: time.Now().UTC().Truncate(time.Second)}}
+	if p.record, err = db.Open(ctx, databaseURL, db.WithKeyset(keyset), db.WithClock(p.clock.Now)); err != nil {
+		return nil, err
+	}
+	if p.sql, err = sql.Open("postgres", databaseURL); err != nil {
+		p.record.Close()
+		return nil, err
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.jamf.Load().ServeHTTP(w, r) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	p.base = server.URL
+	p.provider = newSmallPages(httpclient.Config{MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Timeout: 5 * time.Second})
+	p.activities = &activities.Activities{Record: p.record, Providers: map[string]directory.Provider{directory.JamfPro: p.provider}}
+	p.close = func() {
+		p.provider.Close()
+		server.Close()
+		p.sql.Close()
+		p.record.Close()
+	}
+	return p, nil
+}
+
+// smallPages is jamf.Provider, but for the size of its pages and one request
+// at a time: what happens between two pages then happens there every time.
+type smallPages struct {
+	*jamf.Provider
+	http httpclient.Config
+
+	mu      sync.Mutex
+	clients []*httpclient.Client
+}
+
+func newSmallPages(http httpclient.Config) *smallPages {
+	return &smallPages{Provider: jamf.NewProvider(http), http: http}
+}
+
+func (p *smallPages) Open(settings directory.Settings, tokens directory.TokenSource) (directory.Source, error) {
+	base, err := jamf.ParseBaseURL(settings.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	cfg := p.http
+	cfg.Base = base
+	client := httpclient.New(cfg)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients = append(p.clients, client)
+	return jamf.New(jamf.Config{HTTP: client, Scope: settings.Scope, Tokens: tokens, PageSize: pageSize, Parallel: 1}), nil
+}
+
+// Close lets go of the connections of all sources.
+func (p *smallPages) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, client := range p.clients {
+		client.Close()
+	}
+	p.clients = nil
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+const (
+	every = 6 * time.Hour
+	grace = 24 * time.Hour
+)
+
+var connections atomic.Int64
+
+// connect records a connection to the place's Jamf Pro, in an organization of
+// its own.
+func (p *place) connect(ctx context.Context, scope directory.Scope) (db.Connection, error) {
+	name := fmt.Sprintf("c%d", connections.Add(1))
+	return p.record.CreateConnection(ctx, db.NewConnection{
+		Name: name, Organization: name, Source: directory.JamfPro, BaseURL: p.base, Scope: scope, Every: every, ExitGrace: grace,
+		Credentials: directory.Credentials{ClientID: "client", ClientSecret: "secret"},
+	})
+}
+
+// crashPostgres leaves what a crash of PostgreSQL leaves: no row in unlogged
+// tables.
+func (p *place) crashPostgres(ctx context.Context) error {
+	_, err := p.sql.ExecContext(ctx, `DELETE FROM staged_reads; DELETE FROM staged_accounts`)
+	return err
+}
+
+// run is a workflow run: its activities are those of one sync.
+type run struct {
+	*place
+	id        string
+	attempt   int32         // of the activity; 1 when 0
+	scheduled time.Duration // ago
+	stop      chan struct{} // closed when the worker stops
+	// ctx is what activities see end when it ends; context.Background when
+	// nil.
+	ctx context.Context
+
+	mu         sync.Mutex
+	heartbeats []activities.Progress
+}
+
+func (p *place) newRun(id string) *run { return &run{place: p, id: id} }
+
+// execute runs an activity as a worker does, through the encoding of its
+// input, result and error.
+func execute[T any](r *run, name string, in any) (T, error) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestActivityEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&asRun{run: r}}, BackgroundActivityContext: r.ctx})
+	if r.stop != nil {
+		env.SetWorkerStopChannel(r.stop)
+	}
+	r.activities.Register(env)
+	var result T
+	value, err := env.ExecuteActivity(name, in)
+	if err == nil && value.HasValue() {
+		err = value.Get(&result)
+	}
+	return result, err
+}
+
+func (r *run) fetch(c db.Connection) (activities.FetchUsersResult, error) {
+	return execute[activities.FetchUsersResult](r, activities.FetchUsers, activities.FetchUsersInput{ConnectionID: c.ID, Trigger: db.TriggerSchedule})
+}
+
+func (r *run) recordOutcomes(c db.Connection, accept bool) (activities.SyncResult, error) {
+	return execute[activities.SyncResult](r, activities.RecordOutcomes, activities.RecordOutcomesInput{
+		ConnectionID: c.ID, AcceptRemovals: accept, Becomes: db.StateChange{State: db.Active},
+	})
+}
+
+func (r *run) recordFailure(c db.Connection, code, reason string) (activities.SyncResult, error) {
+	return execute[activities.SyncResult](r, activities.RecordFailure, activities.RecordFailureInput{
+		ConnectionID: c.ID, Trigger: db.TriggerSchedule, Code: code, Reason: reason, Becomes: db.StateChange{State: db.Active},
+	})
+}
+
+func (r *run) refresh(c db.Connection, generation int64) error {
+	_, err := execute[any](r, activities.RefreshCredentials, activities.RefreshCredentialsInput{ConnectionID: c.ID, Generation: generation})
+	return err
+}
+
+func (r *run) validate(c db.Connection, offer int64) (activities.ValidateConnectionResult, error) {
+	return execute[activities.ValidateConnectionResult](r, activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: c.ID, Offer: offer})
+}
+
+func (r *run) enableMonitors(c db.Connection) ([]activities.MonitorSum, error) {
+	return execute[[]activities.MonitorSum](r, activities.EnableMonitors, activities.ConnectionInput{ConnectionID: c.ID})
+}
+
+// asRun tells an activity that it belongs to a run. The test environment's own
+// activities all belong to the same one, at the first attempt, just now.
+type asRun struct {
+	interceptor.WorkerInterceptorBase
+	run *run
+}
+
+func (a *asRun) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	in := &inbound{run: a.run}
+	in.Next = next
+	return in
+}
+
+type inbound struct {
+	interceptor.ActivityInboundInterceptorBase
+	run *run
+}
+
+func (i *inbound) Init(out interceptor.ActivityOutboundInterceptor) error {
+	o := &outbound{run: i.run}
+	o.Next = out
+	return i.Next.Init(o)
+}
+
+type outbound struct {
+	interceptor.ActivityOutboundInterceptorBase
+	run *run
+}
+
+func (o *outbound) GetInfo(ctx context.Context) activity.Info {
+	info := o.Next.GetInfo(ctx)
+	info.WorkflowExecution.RunID = o.run.id
+	info.Attempt = max(o.run.attempt, 1)
+	info.ScheduledTime = time.Now().Add(-o.run.scheduled)
+	return info
+}
+
+func (o *outbound) RecordHeartbeat(ctx context.Context, details ...any) {
+	if len(details) == 1 {
+		o.run.mu.Lock()
+		o.run.heartbeats = append(o.run.heartbeats, details[0].(activities.Progress))
+		o.run.mu.Unlock()
+	}
+	o.Next.RecordHeartbeat(ctx, details...)
+}
+
+// failureOf is what Temporal and a workflow see of an activity's error; nil
+// when there is none.
+func failureOf(err error) *temporal.ApplicationError {
+	if e, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return e
+	}
+	return nil
+}
+
+func codeOf(err error) string {
+	if e := failureOf(err); e != nil {
+		return e.Type()
+	}
+	return ""
+}
+
+// world is a place with one connection, for a test.
+type world struct {
+	*place
+	t          *testing.T
+	jamf       *jamftest.Server
+	connection db.Connection
+	runs       int
+}
+
+// setup connects to a Jamf Pro with n accounts besides its administrator, of
+// which all but that one are auditors.
+func setup(t *testing.T, n int) *world {
+	t.Helper()
+	p, err := newPlace(t.Context(), postgres.URL(shared))
+	require.NoError(t, err)
+	t.Cleanup(p.close)
+	w := &world{place: p, t: t, jamf: jamftest.New(jamftest.Config{})}
+	w.place.jamf.Store(w.jamf)
+	w.jamf.AddAccount(jamftest.Account{Username: "admin", Email: "admin@example.com", PrivilegeSet: jamftest.Administrator})
+	for i := range n {
+		w.jamf.AddAccount(jamftest.Account{Username: fmt.Sprintf("user%d", i+2), Email: fmt.Sprintf("user%d@example.com", i+2)})
+	}
+	w.connection, err = p.connect(t.Context(), directory.ScopeAdmins)
+	require.NoError(t, err)
+	return w
+}
+
+func (w *world) newRun() *run {
+	w.runs++
+	return w.place.newRun(fmt.Sprintf("%s-run-%d", w.connection.Name, w.runs))
+}
+
+// sync reads and records, and expects both to go well.
+func (w *world) sync() activities.SyncResult {
+	w.t.Helper()
+	r := w.newRun()
+	_, err := r.fetch(w.connection)
+	require.NoError(w.t, err)
+	result, err := r.recordOutcomes(w.connection, false)
+	require.NoError(w.t, err)
+	return result
+}
+
+// usernames are those of the console accounts on record that are present.
+func (w *world) usernames() []string {
+	w.t.Helper()
+	names := []string{}
+	for a, err := range w.record.Accounts(w.t.Context(), w.connection.ID, false) {
+		require.NoError(w.t, err)
+		if a.Kind == directory.Account {
+			names = append(names, a.Username)
+		}
+	}
+	return names
+}
+
+// atJamf are the usernames that the Jamf Pro has.
+func (w *world) atJamf() []string {
+	names := []string{}
+	for _, a := range w.jamf.Accounts() {
+		names = append(names, a.Username)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// requests is how many requests there were since before, but for tokens.
+func (w *world) requests(before map[string]int) map[string]int {
+	since := w.jamf.Requests()
+	for path, n := range before {
+		if since[path] -= n; since[path] == 0 {
+			delete(since, path)
+		}
+	}
+	maps.DeleteFunc(since, func(path string, _ int) bool { return path == "/api/v1/oauth/token" })
+	return since
+}
+
+// held is everything that the record holds of the connection, but for the
+// number of the sync that is running.
+func (w *world) held() string {
+	w.t.Helper()
+	held, err := w.dump(w.t.Context(), w.connection.ID)
+	require.NoError(w.t, err)
+	return held
+}
+
+// dump is what a sync may change, as text.
+func (p *place) dump(ctx context.Context, connectionID int64) (string, error) {
+	var all string
+	for _, table := range []string{"syncs", "accounts", "changes", "outcomes", "findings", "staged_reads", "staged_accounts"} {
+		var rows string
+		err := p.sql.QueryRowContext(ctx, `
+			SELECT coalesce(string_agg(t::text, E'\n' ORDER BY t::text), '') FROM `+table+` t WHERE connection_id = $1`, connectionID).Scan(&rows)
+		if err != nil {
+			return "", err
+		}
+		all += table + "\n" + rows + "\n"
+	}
+	return all, nil
+}
+
+// once makes f happen at the first request that is for path, page or not.
+func once(path string, f func()) jamftest.FaultFunc {
+	var done atomic.Bool
+	return func(r *http.Request) *jamftest.Fault {
+		if r.URL.Path == path && done.CompareAndSwap(false, true) {
+			f()
+		}
+		return nil
+	}
+}
+
+// oncePage makes f happen at the first request for a page of a list, before it
+// is answered.
+func oncePage(path string, page int, f func()) jamftest.FaultFunc {
+	onPage := jamftest.OnPage(path, page, &jamftest.Fault{})
+	var done atomic.Bool
+	return func(r *http.Request) *jamftest.Fault {
+		if onPage(r) != nil && done.CompareAndSwap(false, true) {
+			f()
+		}
+		return nil
+	}
+}

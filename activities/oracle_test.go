@@ -1,0 +1,182 @@
+package activities_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"jamf-access-review/db"
+)
+
+// facts are what the record must hold of an entry, in plain words; lists are
+// sorted and joined by commas.
+type facts struct {
+	Username, Email, Name, Status, Roles, Groups, Level, Directory, Privileges string
+}
+
+// truth is a whole directory: its entries by kind/id, and the kinds of which
+// it may be known.
+type truth struct {
+	entries map[string]facts
+	kinds   map[string]bool
+}
+
+// oracle says what the record must hold, and knows nothing of how.
+type oracle struct {
+	present   map[string]facts
+	removed   map[string]time.Time
+	removedAs map[string]facts
+	changes   []string
+	syncs     []string
+	appliedAt time.Time
+	roster    *roster
+	// exit is the first monitor's verdict, as of when it was last evaluated,
+	// and dues are the ends of the grace periods in it.
+	exit, mfa db.MonitorState
+	dues      []time.Time
+}
+
+type roster struct {
+	importedAt time.Time
+	people     []db.Person
+}
+
+func newOracle() *oracle {
+	return &oracle{present: map[string]facts{}, removed: map[string]time.Time{}, removedAs: map[string]facts{}}
+}
+
+// holds reports whether the brake holds a snapshot.
+func (o *oracle) holds(t truth) bool {
+	present, taken, admins, adminsKept := 0, 0, 0, 0
+	for key, was := range o.present {
+		if !t.kinds[kindOf(key)] {
+			continue
+		}
+		is, there := t.entries[key]
+		gone := !there || is.Status == "inactive" && was.Status != "inactive"
+		present++
+		if gone {
+			taken++
+		}
+		if kindOf(key) == "account" && was.Status != "inactive" && was.Level == "Full Access" && was.Roles == "Administrator" {
+			admins++
+			if !gone {
+				adminsKept++
+			}
+		}
+	}
+	return taken > 5 && taken*10 > present*3 || admins > 0 && adminsKept == 0
+}
+
+// apply makes a directory the record's, at a time.
+func (o *oracle) apply(t truth, number int, now time.Time) {
+	change := func(what, key string) { o.changes = append(o.changes, fmt.Sprintf("%d %s %s", number, what, key)) }
+	for key, is := range t.entries {
+		was, present := o.present[key]
+		_, removed := o.removed[key]
+		switch {
+		case removed:
+			change("restored", key)
+		case !present:
+			change("added", key)
+		case is != was:
+			change("changed", key)
+		}
+		o.present[key] = is
+		delete(o.removed, key)
+		delete(o.removedAs, key)
+	}
+	for key, was := range o.present {
+		if _, there := t.entries[key]; !there && t.kinds[kindOf(key)] {
+			change("removed", key)
+			o.removed[key], o.removedAs[key] = now, was
+			delete(o.present, key)
+		}
+	}
+	o.appliedAt = now
+	o.evaluate(now)
+}
+
+// evaluate judges the accounts on record by the roster, at a time.
+func (o *oracle) evaluate(now time.Time) {
+	o.exit, o.mfa, o.dues = db.NotEvaluable, db.NotEvaluable, nil
+	accounts, active, unowned, failing := 0, 0, 0, 0
+	for key, a := range o.present {
+		if kindOf(key) != "account" {
+			continue
+		}
+		accounts++
+		if a.Status == "inactive" {
+			continue
+		}
+		active++
+		switch exited, owned := o.exitOf(a); {
+		case !owned:
+			unowned++
+		case exited == nil || exited.After(now):
+		case exited.Add(grace).After(now):
+			o.dues = append(o.dues, exited.Add(grace))
+		default:
+			failing++
+		}
+	}
+	if accounts > 0 && active == 0 {
+		o.mfa = db.Passing // Jamf Pro never says whether there is a second factor
+	}
+	switch {
+	case accounts == 0 || o.roster == nil || now.Sub(o.roster.importedAt) > 7*24*time.Hour:
+		o.dues = nil
+	case failing > 0:
+		o.exit = db.Failing
+	case len(o.dues) > 0:
+		o.exit = db.Due
+	case unowned == 0:
+		o.exit = db.Passing
+	}
+}
+
+// exitOf is when the owner of an account leaves, the first where several know
+// it as theirs, and whether anybody does.
+func (o *oracle) exitOf(a facts) (exited *time.Time, owned bool) {
+	if o.roster == nil {
+		return nil, false
+	}
+	for _, p := range o.roster.people {
+		for _, address := range append([]string{p.Email}, p.Aliases...) {
+			if !strings.EqualFold(address, a.Username) && !strings.EqualFold(address, a.Email) {
+				continue
+			}
+			owned = true
+			if p.ExitedAt != nil && (exited == nil || p.ExitedAt.Before(*exited)) {
+				exited = p.ExitedAt
+			}
+		}
+	}
+	return exited, owned
+}
+
+// monitors are the monitors' states as they must read at a time; none before
+// the first sync.
+func (o *oracle) monitors(now time.Time) map[string]db.MonitorState {
+	if o.appliedAt.IsZero() {
+		return map[string]db.MonitorState{}
+	}
+	exit, mfa := o.exit, o.mfa
+	for _, due := range o.dues {
+		if !due.After(now) {
+			exit = db.Failing
+		}
+	}
+	if o.roster != nil && now.Sub(o.roster.importedAt) > 7*24*time.Hour {
+		exit = db.NotEvaluable
+	}
+	if now.Sub(o.appliedAt) > 3*every {
+		exit, mfa = db.NotEvaluable, db.NotEvaluable
+	}
+	return map[string]db.MonitorState{db.AccessRemovedOnExit: exit, db.UserMFAEnabled: mfa}
+}
+
+func kindOf(key string) string {
+	kind, _, _ := strings.Cut(key, "/")
+	return kind
+}

@@ -1,0 +1,273 @@
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// ordinary is the user that the demo is run as besides root.
+const ordinary = "nobody"
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	users := []string{""}
+	if os.Getuid() == 0 {
+		users = append(users, ordinary)
+	}
+	for _, name := range users {
+		t.Run("as "+orSelf(name), func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t, name)
+			t.Run("ends by itself and leaves nothing running", h.demoEnds)
+			t.Run("keeps its data and ends on Ctrl-C", h.demoStaysUp)
+			t.Run("names the flag of a port that is taken", h.demoWithTakenPorts)
+		})
+	}
+}
+
+func TestDevIsAStackForEveryOtherCommand(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, "")
+	p := h.start(t, "dev", "--temporal-port", "0", "--ui-port", "0", "--postgres-port", "0")
+	await(t, "the stack to be up", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C ends it") || p.ended() })
+	require.Contains(t, p.stdout.String(), "Temporal UI   http://127.0.0.1:")
+	s := setup(t)
+	c := h.cli(t)
+	require.Equal(t, "applied", ask[syncedDoc](c.with("JAMF_CLIENT_SECRET="+s.secret), s.connectArgs()...).Sync.Outcome)
+	require.Equal(t, "applied", ask[syncedDoc](c, "resync", s.name).Sync.Outcome)
+	require.Zero(t, p.interrupt(t), "%s", p)
+	h.requireNothingRuns(t)
+	failed := c.refuse(5, "unreachable", "list")
+	require.Contains(t, failed.Hint, "starter dev")
+}
+
+func orSelf(name string) string {
+	if name != "" {
+		return name
+	}
+	if current, err := user.Current(); err == nil {
+		return current.Username
+	}
+	return "oneself"
+}
+
+// home is where a local stack keeps its data, and the user it runs as.
+type home struct {
+	dir        string
+	credential *syscall.Credential
+}
+
+// newHome makes a fresh home for a user, "" for the one who runs the tests.
+// Temporal's program, which takes minutes to build, is in the user's cache.
+func newHome(t *testing.T, name string) *home {
+	t.Helper()
+	dir, err := publicDir()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	h := &home{dir: dir}
+	h.linkPrograms(t)
+	if name == "" {
+		return h
+	}
+	account, err := user.Lookup(name)
+	require.NoError(t, err)
+	uid, err := strconv.Atoi(account.Uid)
+	require.NoError(t, err)
+	gid, err := strconv.Atoi(account.Gid)
+	require.NoError(t, err)
+	h.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		return os.Chown(path, uid, gid)
+	}))
+	return h
+}
+
+// linkPrograms puts what this user has built of Temporal in the home's cache.
+func (h *home) linkPrograms(t *testing.T) {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	built, err := filepath.Glob(filepath.Join(cache, "jamf-access-review", "*", "temporal"))
+	require.NoError(t, err)
+	for _, program := range built {
+		to := filepath.Join(h.dir, "cache", "jamf-access-review", filepath.Base(filepath.Dir(program)), "temporal")
+		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
+		if os.Link(program, to) == nil {
+			continue
+		}
+		content, err := os.ReadFile(program)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to, content, 0o755))
+	}
+}
+
+func (h *home) env() []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "XDG_CACHE_HOME=" + filepath.Join(h.dir, "cache"),
+		"JAMF_ACCESS_HOME=" + h.data(),
+	}
+}
+
+func (h *home) data() string { return filepath.Join(h.dir, "data") }
+
+func (h *home) cli(t *testing.T) cli { return cli{t: t, env: h.env()} }
+
+// stack is a running demo or dev.
+type stack struct {
+	cmd            *exec.Cmd
+	stdout, stderr buffer
+	done           chan struct{}
+}
+
+// buffer is a bytes.Buffer that can be read while it is written.
+type buffer struct {
+	mu      sync.Mutex
+	content bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.content.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.content.String()
+}
+
+func (p *stack) String() string {
+	return fmt.Sprintf("%s\nstdout:\n%s\nstderr:\n%s", p.cmd, p.stdout.String(), p.stderr.String())
+}
+
+func (h *home) start(t *testing.T, args ...string) *stack {
+	t.Helper()
+	p := &stack{cmd: exec.Command(program("starter"), args...), done: make(chan struct{})}
+	p.cmd.Env, p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = h.env(), h.dir, &p.stdout, &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: h.credential}
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	return p
+}
+
+func (p *stack) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *stack) exit(t *testing.T) int {
+	t.Helper()
+	await(t, "the end of "+p.cmd.String(), p.ended)
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *stack) interrupt(t *testing.T) int {
+	t.Helper()
+	require.False(t, p.ended(), "%s", p)
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	return p.exit(t)
+}
+
+var anyPorts = []string{"--temporal-port", "0", "--ui-port", "0", "--postgres-port", "0"}
+
+func (h *home) demo(t *testing.T, more ...string) *stack {
+	t.Helper()
+	return h.start(t, append(append([]string{"demo"}, anyPorts...), more...)...)
+}
+
+// requireNothingRuns looks for processes that know of the home.
+func (h *home) requireNothingRuns(t *testing.T) {
+	t.Helper()
+	await(t, "the end of every process of "+h.dir, func() bool { return len(h.processes(t)) == 0 })
+}
+
+func (h *home) processes(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	require.NoError(t, err)
+	for _, folder := range folders {
+		command, _ := os.ReadFile(folder + "/cmdline")
+		environment, _ := os.ReadFile(folder + "/environ")
+		if bytes.Contains(command, []byte(h.dir)) || bytes.Contains(environment, []byte(h.dir)) {
+			found = append(found, string(command))
+		}
+	}
+	return found
+}
+
+func (h *home) demoEnds(t *testing.T) {
+	p := h.demo(t, "--exit", "--accounts", "12")
+	require.Zero(t, p.exit(t), "%s", p)
+	require.Empty(t, h.processes(t), "it ends what it started before it ends")
+	for _, shown := range []string{
+		"amara.abara", "amara.abara@example.com", "Administrator",
+		"JAMF_ACCESS_REMOVED_ON_EXIT: failing", "JAMF_USER_MFA_ENABLED: not_evaluable",
+		"http://127.0.0.1:", "access-sync%2Fdemo", "starter resync demo",
+	} {
+		require.Contains(t, p.stdout.String(), shown)
+	}
+	require.Contains(t, p.stderr.String(), "starting PostgreSQL")
+}
+
+func (h *home) demoStaysUp(t *testing.T) {
+	p := h.demo(t)
+	await(t, "the demo to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
+	require.False(t, p.ended(), "%s", p)
+	c := h.cli(t)
+	syncs := ask[[]syncDoc](c, "syncs", "demo")
+	require.Len(t, syncs, 2, "the second demo goes on with the record of the first")
+	require.Equal(t, "connect", syncs[1].Trigger)
+	require.Equal(t, "applied", syncs[0].Outcome)
+	require.Equal(t, syncs[1].Accounts, syncs[0].Accounts)
+	require.Equal(t, "active", ask[statusDoc](c, "status", "demo").State)
+	require.Equal(t, "applied", ask[syncedDoc](c, "resync", "demo").Sync.Outcome)
+	require.Equal(t, 7, c.run("monitors", "demo", "--check").code)
+
+	require.Zero(t, p.interrupt(t), "%s", p)
+	require.Empty(t, h.processes(t), "it ends what it started before it ends")
+}
+
+func (h *home) demoWithTakenPorts(t *testing.T) {
+	for _, flag := range []string{"--postgres-port", "--temporal-port", "--ui-port", "--jamf-port"} {
+		t.Run(flag, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer listener.Close()
+			port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+			p := h.demo(t, flag, port, "--exit", "-o", "json")
+			require.Equal(t, 2, p.exit(t), "%s", p)
+			failed := document[refused](t, result{stdout: p.stdout.String(), stderr: p.stderr.String()})
+			require.Contains(t, failed.Message, port)
+			require.Contains(t, failed.Hint, flag)
+			require.Empty(t, h.processes(t))
+		})
+	}
+}

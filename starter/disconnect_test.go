@@ -1,0 +1,142 @@
+package main_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	_ "github.com/lib/pq"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+)
+
+// credentialsOnRecord is how many secrets the database keeps for a connection.
+func (s *subject) credentialsOnRecord() (n int) {
+	s.t.Helper()
+	database, err := sql.Open("postgres", s.world.databaseURL)
+	require.NoError(s.t, err)
+	defer database.Close()
+	require.NoError(s.t, database.QueryRow(`
+		SELECT count(*) FROM (
+			SELECT connection_id FROM credentials UNION ALL SELECT connection_id FROM credential_candidates
+		) s JOIN connections c ON c.id = connection_id WHERE c.name = $1`, s.name).Scan(&n))
+	return n
+}
+
+func (s *subject) workflowStatus() enums.WorkflowExecutionStatus {
+	s.t.Helper()
+	description, err := s.world.client.DescribeWorkflowExecution(context.Background(), s.workflow(), "")
+	require.NoError(s.t, err)
+	return description.WorkflowExecutionInfo.Status
+}
+
+func TestDisconnectKeepsTheRecordAndDestroysTheCredentials(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	users, changes := s.users(), s.changes()
+	require.Equal(t, 1, s.credentialsOnRecord())
+	s.ok("disconnect", s.name)
+	require.Zero(t, s.credentialsOnRecord())
+	require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.workflowStatus())
+	status := s.status()
+	require.Equal(t, "disconnected", status.State)
+	require.Nil(t, status.NextSyncAt)
+	require.Equal(t, users, s.users())
+	require.Equal(t, changes, s.changes())
+	require.Len(t, s.syncs(), 1)
+
+	for _, args := range [][]string{
+		{"resync"}, {"resync", "--no-wait"}, {"pause"}, {"resume"}, {"reschedule", "--every", "1h"},
+	} {
+		failed := s.refuse(6, "not_found", append([]string{args[0], s.name}, args[1:]...)...)
+		require.Contains(t, failed.Message, "disconnected")
+		require.Contains(t, failed.Hint, "reconnect")
+	}
+	s.ok("disconnect", s.name)
+	require.Equal(t, 1, s.status().LastSync.Number)
+}
+
+func TestADisconnectedConnectionCanBeReconnected(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	s.ok("disconnect", s.name)
+	failed := s.withSecret().refuse(2, "usage", "reconnect", s.name)
+	require.Contains(t, failed.Message, "--client-id")
+
+	require.Equal(t, 3, s.reconnectWith(newSecret(), "--client-id", s.clientID).code)
+	require.Equal(t, "disconnected", s.status().State)
+
+	r := s.reconnectWith(s.secret, "--client-id", s.clientID)
+	require.Zero(t, r.code, "%s", r)
+	doc := document[syncedDoc](t, r)
+	require.Equal(t, "active", doc.State)
+	require.Equal(t, 2, doc.Sync.Number, "the record goes on")
+	require.Zero(t, doc.Sync.Added)
+	require.Equal(t, "applied", s.resync().Sync.Outcome)
+}
+
+func TestEraseFreesTheName(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string][]string{"at once": nil, "after a disconnect": {"disconnect"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.connect()
+			for _, command := range first {
+				s.ok(command, s.name)
+			}
+			s.ok("disconnect", s.name, "--erase")
+			s.refuse(6, "not_found", "users", s.name)
+			require.Zero(t, s.credentialsOnRecord())
+			require.Equal(t, 1, s.connect().Sync.Number)
+		})
+	}
+}
+
+func TestDisconnectEndsASyncInFlight(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{"keeping the record": nil, "erasing it": {"--erase"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.connect()
+			s.jamf.SetLatency(20 * time.Second)
+			asked := s.jamf.Requests()["/api/v1/jamf-pro-version"]
+			waiting := make(chan result, 1)
+			go func() { waiting <- s.run("resync", s.name, "-o", "json") }()
+			await(t, "the sync to be in flight", func() bool { return s.jamf.Requests()["/api/v1/jamf-pro-version"] > asked })
+			s.ok(append([]string{"disconnect", s.name}, args...)...)
+			r := <-waiting
+			require.Equal(t, 6, r.code, "%s", r)
+			require.Contains(t, document[refused](t, r).Message, "disconnected")
+			require.Zero(t, s.credentialsOnRecord())
+			if args == nil {
+				require.Equal(t, "disconnected", s.status().State)
+				require.Equal(t, "interrupted", s.syncs()[0].Error)
+				require.Len(t, s.users(), 4)
+			} else {
+				s.refuse(6, "not_found", "status", s.name)
+			}
+		})
+	}
+}
+
+func TestDisconnectEndsAConnectInFlight(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.jamf.SetLatency(20 * time.Second)
+	waiting := make(chan result, 1)
+	go func() { waiting <- s.withSecret().run(s.connectArgs("-o", "json")...) }()
+	await(t, "the connect to be in flight", func() bool { return s.jamf.TokenRequests() > 0 })
+	require.Equal(t, "connecting", s.status().State)
+	s.refuse(2, "usage", "resync", s.name)
+	s.ok("disconnect", s.name)
+	r := <-waiting
+	require.NotZero(t, r.code)
+	s.refuse(6, "not_found", "status", s.name)
+	s.jamf.SetLatency(0)
+	require.Equal(t, 1, s.connect().Sync.Number)
+}

@@ -1,0 +1,138 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// terminal is a program that believes that somebody sits in front of it.
+type terminal struct {
+	t      *testing.T
+	master *os.File
+	cmd    *exec.Cmd
+
+	mu     sync.Mutex
+	screen strings.Builder
+	closed chan struct{}
+}
+
+// atTerminal starts a command with its input and errors at a terminal.
+func (c cli) atTerminal(args ...string) *terminal {
+	c.t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	require.NoError(c.t, err)
+	require.NoError(c.t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	require.NoError(c.t, err)
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(c.t, err)
+	defer slave.Close()
+
+	term := &terminal{t: c.t, master: master, cmd: exec.Command(program("starter"), args...), closed: make(chan struct{})}
+	term.cmd.Env, term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = c.env, slave, slave, slave
+	require.NoError(c.t, term.cmd.Start())
+	go term.read()
+	c.t.Cleanup(func() {
+		term.cmd.Process.Kill()
+		term.cmd.Wait()
+		<-term.closed
+		master.Close()
+	})
+	return term
+}
+
+// read reads the screen until the program has closed it.
+func (term *terminal) read() {
+	defer close(term.closed)
+	part := make([]byte, 4096)
+	for {
+		n, err := term.master.Read(part)
+		term.mu.Lock()
+		term.screen.Write(part[:n])
+		term.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (term *terminal) shown() string {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return term.screen.String()
+}
+
+func (term *terminal) awaitPrompt(prompt string) {
+	term.t.Helper()
+	await(term.t, "the prompt "+prompt, func() bool { return strings.HasSuffix(term.shown(), prompt) })
+}
+
+func (term *terminal) answer(text string) {
+	term.t.Helper()
+	_, err := term.master.WriteString(text + "\n")
+	require.NoError(term.t, err)
+}
+
+func (term *terminal) echoes() bool {
+	mode, err := unix.IoctlGetTermios(int(term.master.Fd()), unix.TCGETS)
+	require.NoError(term.t, err)
+	return mode.Lflag&unix.ECHO != 0
+}
+
+func (term *terminal) exit() int {
+	<-term.closed
+	_ = term.cmd.Wait()
+	return term.cmd.ProcessState.ExitCode()
+}
+
+func TestConnectAsksAPersonWithoutShowingTheSecret(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	term := s.atTerminal("connect", s.name, "--org", s.org)
+	term.awaitPrompt("I have admin access to this Jamf [y/N]: ")
+	term.answer("y")
+	term.awaitPrompt("Jamf URL: ")
+	term.answer(s.url)
+	term.awaitPrompt("Client ID: ")
+	term.answer(s.clientID)
+	term.awaitPrompt("Client secret (not shown): ")
+	await(t, "the echo to be off", func() bool { return !term.echoes() })
+	term.answer(s.secret)
+	require.Zero(t, term.exit(), "%s", term.shown())
+	t.Cleanup(func() { s.run("disconnect", s.name) })
+	require.NotContains(t, term.shown(), s.secret)
+	require.Contains(t, term.shown(), "JAMF_ACCESS_REMOVED_ON_EXIT")
+	require.Equal(t, "active", s.status().State)
+}
+
+func TestConnectStopsWhereNobodyConfirms(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"", "n", "perhaps"} {
+		s := setup(t)
+		term := s.with("JAMF_CLIENT_SECRET="+s.secret).atTerminal("connect", s.name, "--jamf-url", s.url, "--client-id", s.clientID)
+		term.awaitPrompt("[y/N]: ")
+		term.answer(answer)
+		require.Equal(t, 2, term.exit(), "%s", term.shown())
+		require.Empty(t, s.jamf.Requests())
+	}
+}
+
+func TestReconnectAsksForTheSecret(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	secret := s.rotate()
+	term := s.atTerminal("reconnect", s.name)
+	term.awaitPrompt("Client secret (not shown): ")
+	await(t, "the echo to be off", func() bool { return !term.echoes() })
+	term.answer(secret)
+	require.Zero(t, term.exit(), "%s", term.shown())
+	require.NotContains(t, term.shown(), secret)
+}

@@ -1,0 +1,154 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities/directory/jamf/jamftest"
+)
+
+// slowly makes a Jamf answer so slowly that reading it takes a while, and
+// returns a function that waits until a sync is in the middle of it.
+func (s *subject) slowly() (awaitMiddle func()) {
+	s.t.Helper()
+	read := s.jamf.Requests()["/JSSResource/accounts/userid/{id}"]
+	s.jamf.SetLatency(100 * time.Millisecond)
+	return func() {
+		s.t.Helper()
+		await(s.t, "a fetch to be under way", func() bool { return s.jamf.Requests()["/JSSResource/accounts/userid/{id}"] >= read+150 })
+	}
+}
+
+// bigSetup connects a Jamf that is read account by account.
+func (w *world) bigSetup(t *testing.T) *subject {
+	t.Helper()
+	s := w.setup(t)
+	s.jamf.SetRelease(jamftest.ClassicOnly())
+	s.jamf.Demo(400)
+	s.connect()
+	return s
+}
+
+func TestAnotherWorkerFinishesWhatADeadOneBegan(t *testing.T) {
+	t.Parallel()
+	for name, signal := range map[string]os.Signal{"killed": syscall.SIGKILL, "told to stop": syscall.SIGTERM} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := ownWorld(t)
+			first := w.mustStartWorker(t)
+			s := w.bigSetup(t)
+			before := s.users()
+			awaitMiddle := s.slowly()
+			asked := make(chan result, 1)
+			go func() { asked <- s.run("resync", s.name, "-o", "json") }()
+			awaitMiddle()
+			begun := time.Now()
+			require.NoError(t, first.end(signal))
+			if signal == syscall.SIGTERM {
+				require.Less(t, time.Since(begun), 5*time.Second)
+				require.NoError(t, first.err)
+			}
+			s.jamf.SetLatency(0)
+			w.mustStartWorker(t)
+			r := <-asked
+			require.Zero(t, r.code, "%s", r)
+			require.Equal(t, 2, document[syncedDoc](t, r).Sync.Number)
+			require.Equal(t, before, s.users())
+			require.Empty(t, s.changesOf(2))
+			require.Len(t, s.syncs(), 2)
+		})
+	}
+}
+
+func TestAnIdleWorkerEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		wk := w.mustStartWorker(t)
+		await(t, "the worker to poll", func() bool {
+			content, err := os.ReadFile(wk.log)
+			return err == nil && bytes.Contains(content, []byte("The worker is polling"))
+		})
+		begun := time.Now()
+		require.NoError(t, wk.end(signal))
+		require.Less(t, time.Since(begun), 5*time.Second)
+		require.NoError(t, wk.err)
+	}
+}
+
+func TestConnectWaitsForAWorkerAndSaysSo(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	s := w.setup(t)
+	term := s.withSecret().atTerminal(s.connectArgs()...)
+	await(t, "word of it", func() bool { return bytes.Contains([]byte(term.shown()), []byte("no worker polls the task queue")) })
+	w.mustStartWorker(t)
+	require.Zero(t, term.exit(), "%s", term.shown())
+	require.Equal(t, "active", s.status().State)
+}
+
+func TestKeysRotateUnderARunningWorker(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	w.mustStartWorker(t)
+	old := w.setup(t)
+	old.connect()
+	require.Positive(t, ask[map[string]int](old.cli, "keys", "rotate")["resealed"])
+	require.Equal(t, "applied", old.resync().Sync.Outcome, "what was sealed with the new key is opened")
+	require.Equal(t, "applied", w.setup(t).connect().Sync.Outcome, "what is sealed with the new key is opened")
+	old.jamf.RevokeTokens()
+	require.Equal(t, "applied", old.resync().Sync.Outcome)
+	secret := old.rotate()
+	require.Zero(t, old.reconnectWith(secret).code)
+}
+
+func TestKeysAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	failed := shared.cli(t).refuse(6, "already_exists", "keys", "create", shared.keyset())
+	require.Contains(t, failed.Message, shared.keyset())
+	info, err := os.Stat(shared.keyset())
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+func TestWithoutAKeysetNoSecretIsTaken(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	c := s.withSecret().with("JAMF_ACCESS_KEYSET=" + s.world.dir + "/nowhere.json")
+	failed := c.refuse(2, "usage", s.connectArgs()...)
+	require.Contains(t, failed.Hint, "starter keys create")
+	s.refuse(6, "not_found", "status", s.name)
+}
+
+func TestAWorkerThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel()
+	const closed = "127.0.0.1:1"
+	for name, c := range map[string]struct{ env, said string }{
+		"no PostgreSQL": {"DATABASE_URL=postgres://canary:canary-password@" + closed + "/record?sslmode=disable", closed},
+		"no Temporal":   {"TEMPORAL_ADDRESS=" + closed, closed},
+		"no keyset":     {"JAMF_ACCESS_KEYSET=/nowhere/keyset.json", "/nowhere/keyset.json"},
+		"no setting":    {"DATABASE_URL=", "DATABASE_URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, program("worker"))
+			cmd.Env = append(shared.env(), c.env)
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, ctx.Err())
+			require.Error(t, err)
+			require.Equal(t, 1, cmd.ProcessState.ExitCode(), "%s", out)
+			require.Contains(t, string(out), c.said)
+			require.NotContains(t, string(out), "canary-password")
+			require.NotContains(t, string(out), "goroutine ")
+		})
+	}
+}
