@@ -35,9 +35,9 @@ const (
 // and how far the reading had come. Two rejections at the same place say that
 // the token between them was of no use.
 type RejectedToken struct {
-	Generation int64
-	Attempts   int
-	Pages      int
+	Generation int64 `json:"generation"`
+	Attempts   int   `json:"attempts"`
+	Pages      int   `json:"pages"`
 }
 
 // failure turns an error into what Temporal is to make of it: whether to try

@@ -30,22 +30,22 @@ var errWorkerStops = errors.New("the worker is stopping")
 
 // FetchUsersInput says whose users to fetch.
 type FetchUsersInput struct {
-	ConnectionID int64
-	Trigger      db.Trigger
+	ConnectionID int64      `json:"connection_id"`
+	Trigger      db.Trigger `json:"trigger"`
 }
 
 // FetchUsersResult says what was fetched.
 type FetchUsersResult struct {
-	Number   int // of the sync
-	Users    int
-	Requests int
+	Number   int `json:"number"` // of the sync
+	Users    int `json:"users"`
+	Requests int `json:"requests"`
 }
 
 // Progress is what FetchUsers says with its heartbeats.
 type Progress struct {
-	Pages    int
-	Users    int
-	Requests int
+	Pages    int `json:"pages"`
+	Users    int `json:"users"`
+	Requests int `json:"requests"`
 }
 
 // FetchUsers reads the whole directory of a connection into staging, under

@@ -37,10 +37,10 @@ type MonitorSum struct {
 
 // RecordOutcomesInput says how to record a snapshot that was fetched.
 type RecordOutcomesInput struct {
-	ConnectionID   int64
-	AcceptRemovals bool
+	ConnectionID   int64 `json:"connection_id"`
+	AcceptRemovals bool  `json:"accept_removals,omitempty"`
 	// Becomes is the connection's state from then on.
-	Becomes db.StateChange
+	Becomes db.StateChange `json:"becomes"`
 }
 
 // RecordOutcomes applies the snapshot that FetchUsers staged for the calling
@@ -57,11 +57,11 @@ func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput)
 
 // RecordFailureInput says why a sync was not completed.
 type RecordFailureInput struct {
-	ConnectionID int64
-	Trigger      db.Trigger
-	Code         string
-	Reason       string
-	Becomes      db.StateChange
+	ConnectionID int64          `json:"connection_id"`
+	Trigger      db.Trigger     `json:"trigger"`
+	Code         string         `json:"code,omitempty"`
+	Reason       string         `json:"reason,omitempty"`
+	Becomes      db.StateChange `json:"becomes"`
 }
 
 // RecordFailure records that the sync of the calling workflow run was not
@@ -76,8 +76,8 @@ func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (
 
 // RecordStateInput is a connection's new state.
 type RecordStateInput struct {
-	ConnectionID int64
-	Becomes      db.StateChange
+	ConnectionID int64          `json:"connection_id"`
+	Becomes      db.StateChange `json:"becomes"`
 }
 
 // RecordState records a state that a connection is put in outside a sync.
@@ -87,7 +87,7 @@ func (a *Activities) RecordState(ctx context.Context, in RecordStateInput) error
 
 // ConnectionInput names a connection.
 type ConnectionInput struct {
-	ConnectionID int64
+	ConnectionID int64 `json:"connection_id"`
 }
 
 // EnableMonitors enables the monitors and evaluates them on the last applied
@@ -101,9 +101,9 @@ func (a *Activities) EnableMonitors(ctx context.Context, in ConnectionInput) ([]
 
 // DisconnectInput says how to disconnect a connection.
 type DisconnectInput struct {
-	ConnectionID int64
+	ConnectionID int64 `json:"connection_id"`
 	// Erase removes the record too.
-	Erase bool
+	Erase bool `json:"erase,omitempty"`
 }
 
 // Disconnect destroys a connection's credentials, and its record if asked to.

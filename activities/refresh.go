@@ -4,9 +4,9 @@ import "context"
 
 // RefreshCredentialsInput says which access token to replace.
 type RefreshCredentialsInput struct {
-	ConnectionID int64
+	ConnectionID int64 `json:"connection_id"`
 	// Generation is the generation of the token that the source rejected.
-	Generation int64
+	Generation int64 `json:"generation"`
 }
 
 // RefreshCredentials replaces an access token that the source rejected, unless

@@ -10,15 +10,15 @@ import (
 
 // ValidateConnectionInput says what to validate.
 type ValidateConnectionInput struct {
-	ConnectionID int64
+	ConnectionID int64 `json:"connection_id"`
 	// Offer is the id of credentials that are to replace the connection's
 	// own; 0 validates those it has.
-	Offer int64
+	Offer int64 `json:"offer,omitempty"`
 }
 
 // ValidateConnectionResult is what a source says of itself.
 type ValidateConnectionResult struct {
-	Report directory.Report
+	Report directory.Report `json:"report"`
 }
 
 // ValidateConnection makes sure that a connection's credentials are accepted

@@ -137,12 +137,25 @@ func (d *DB) Connections(ctx context.Context) ([]Connection, error) {
 
 // StateChange is what becomes of a connection.
 type StateChange struct {
-	State  State
-	Reason string
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"`
 	// NextSyncAt is nil when no sync is scheduled.
-	NextSyncAt *time.Time
-	// Every is the new interval; nil leaves it as it is.
-	Every *time.Duration
+	NextSyncAt *time.Time `json:"next_sync_at,omitempty"`
+	// Every is the new interval; 0 leaves it as it is.
+	Every Interval `json:"every,omitempty"`
+}
+
+// Interval is a time.Duration that reads as "6h0m0s" in JSON.
+type Interval time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (i Interval) MarshalText() ([]byte, error) { return []byte(time.Duration(i).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (i *Interval) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*i = Interval(d)
+	return err
 }
 
 // ChangeState records a connection's state. Twice is as good as once. A
@@ -157,16 +170,11 @@ func (d *DB) ChangeState(ctx context.Context, connectionID int64, change StateCh
 }
 
 func changeState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change StateChange) error {
-	var every *int64
-	if change.Every != nil {
-		s := seconds(*change.Every)
-		every = &s
-	}
 	_, err := tx.ExecContext(ctx, `
 		UPDATE connections
-		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce($5, every_seconds)
+		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce(nullif($5::bigint, 0), every_seconds)
 		WHERE id = $1`,
-		connectionID, change.State, change.Reason, change.NextSyncAt, every)
+		connectionID, change.State, change.Reason, change.NextSyncAt, seconds(time.Duration(change.Every)))
 	return err
 }
 

@@ -99,7 +99,7 @@ func TestChangeStateTwiceIsAsGoodAsOnce(t *testing.T) {
 	r := setup(t)
 	c := r.connect("acme")
 	next := start.Add(time.Hour)
-	change := StateChange{State: Active, Reason: "why", NextSyncAt: &next, Every: new(time.Hour)}
+	change := StateChange{State: Active, Reason: "why", NextSyncAt: &next, Every: Interval(time.Hour)}
 	for range 2 {
 		require.NoError(t, r.ChangeState(r.ctx, c.ID, change))
 		got := r.reload(c)

@@ -17,7 +17,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 var (
@@ -33,16 +32,16 @@ var (
 // DB is the record. It is safe for concurrent use.
 type DB struct {
 	sql *sqlx.DB
-	// aead is nil where no keyset was given; then nothing can be sealed.
-	aead tink.AEAD
-	now  func() time.Time
+	// keyset is nil where none was given; then nothing can be sealed.
+	keyset *Keyset
+	now    func() time.Time
 }
 
 // Option configures Open.
 type Option func(*DB)
 
 // WithKeyset gives the record the means to seal and open credentials.
-func WithKeyset(k *Keyset) Option { return func(d *DB) { d.aead = k.aead } }
+func WithKeyset(k *Keyset) Option { return func(d *DB) { d.keyset = k } }
 
 // WithClock replaces time.Now, for tests.
 func WithClock(now func() time.Time) Option { return func(d *DB) { d.now = now } }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -16,8 +17,13 @@ import (
 
 // Keyset holds the keys that seal credentials and tokens. It comes from a
 // file or the environment and never from the database it protects. The newest
-// key seals; all of them open.
+// key seals; all of them open. It is safe for concurrent use.
 type Keyset struct {
+	// file is read again when a seal does not open: the keys may have been
+	// rotated since. It is "" where the keyset did not come from a file.
+	file string
+
+	mu     sync.RWMutex
 	handle *keyset.Handle
 	aead   tink.AEAD
 }
@@ -34,13 +40,22 @@ func NewKeyset() (*Keyset, error) {
 // LoadKeyset reads a keyset from a file, or from the value itself where that
 // is the JSON of a keyset.
 func LoadKeyset(fileOrJSON string) (*Keyset, error) {
-	content := []byte(fileOrJSON)
-	if !strings.HasPrefix(strings.TrimSpace(fileOrJSON), "{") {
-		var err error
-		if content, err = os.ReadFile(fileOrJSON); err != nil {
-			return nil, fmt.Errorf("read the keyset: %w", err)
-		}
+	if strings.HasPrefix(strings.TrimSpace(fileOrJSON), "{") {
+		return parseKeyset([]byte(fileOrJSON))
 	}
+	content, err := os.ReadFile(fileOrJSON)
+	if err != nil {
+		return nil, fmt.Errorf("read the keyset: %w", err)
+	}
+	k, err := parseKeyset(content)
+	if err != nil {
+		return nil, err
+	}
+	k.file = fileOrJSON
+	return k, nil
+}
+
+func parseKeyset(content []byte) (*Keyset, error) {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(content)))
 	if err != nil {
 		// The cause is left out: it can quote the content.
@@ -105,4 +120,32 @@ func newKeyset(handle *keyset.Handle) (*Keyset, error) {
 		return nil, fmt.Errorf("use the keyset: %w", err)
 	}
 	return &Keyset{handle: handle, aead: primitive}, nil
+}
+
+func (k *Keyset) primitive() tink.AEAD {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.aead
+}
+
+func (k *Keyset) seal(plain, associated []byte) ([]byte, error) {
+	return k.primitive().Encrypt(plain, associated)
+}
+
+func (k *Keyset) open(sealed, associated []byte) ([]byte, error) {
+	plain, err := k.primitive().Decrypt(sealed, associated)
+	if err == nil || k.file == "" {
+		return plain, err
+	}
+	latest, loadErr := LoadKeyset(k.file)
+	if loadErr != nil {
+		return nil, errors.Join(err, loadErr)
+	}
+	if plain, err = latest.aead.Decrypt(sealed, associated); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.handle, k.aead = latest.handle, latest.aead
+	return plain, nil
 }

@@ -30,9 +30,9 @@ func TestKeysetIsReadBackFromItsFile(t *testing.T) {
 
 func requireOpens(t *testing.T, opener, sealer *Keyset) {
 	t.Helper()
-	sealed, err := sealer.aead.Encrypt([]byte("plain"), nil)
+	sealed, err := sealer.seal([]byte("plain"), nil)
 	require.NoError(t, err)
-	plain, err := opener.aead.Decrypt(sealed, nil)
+	plain, err := opener.open(sealed, nil)
 	require.NoError(t, err)
 	require.Equal(t, "plain", string(plain))
 }
@@ -78,9 +78,9 @@ func TestRotatedSealsWithTheNewKey(t *testing.T) {
 	rotated, err := k.Rotated()
 	require.NoError(t, err)
 	requireOpens(t, rotated, k)
-	sealed, err := rotated.aead.Encrypt([]byte("plain"), nil)
+	sealed, err := rotated.seal([]byte("plain"), nil)
 	require.NoError(t, err)
-	_, err = k.aead.Decrypt(sealed, nil)
+	_, err = k.open(sealed, nil)
 	require.Error(t, err)
 }
 
@@ -93,4 +93,21 @@ func TestUnusableKeysets(t *testing.T) {
 	require.NotContains(t, err.Error(), secret)
 	_, err = LoadKeyset(`{}`)
 	require.Error(t, err)
+}
+
+// A worker that runs on goes on when the keys are rotated under it.
+func TestASealOfANewKeyIsOpenedByReadingTheFileAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keyset.json")
+	k, err := NewKeyset()
+	require.NoError(t, err)
+	require.NoError(t, k.Create(path))
+	worker, err := LoadKeyset(path)
+	require.NoError(t, err)
+
+	rotated, err := k.Rotated()
+	require.NoError(t, err)
+	require.NoError(t, rotated.Replace(path))
+	requireOpens(t, worker, rotated)
+	requireOpens(t, rotated, worker)
 }

@@ -24,21 +24,21 @@ func (p purpose) associatedData(connectionID int64) []byte {
 }
 
 func (d *DB) seal(p purpose, connectionID int64, value any) ([]byte, error) {
-	if d.aead == nil {
+	if d.keyset == nil {
 		return nil, ErrNoKeyset
 	}
 	plain, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
 	}
-	return d.aead.Encrypt(plain, p.associatedData(connectionID))
+	return d.keyset.seal(plain, p.associatedData(connectionID))
 }
 
 func (d *DB) open(p purpose, connectionID int64, sealed []byte, value any) error {
-	if d.aead == nil {
+	if d.keyset == nil {
 		return ErrNoKeyset
 	}
-	plain, err := d.aead.Decrypt(sealed, p.associatedData(connectionID))
+	plain, err := d.keyset.open(sealed, p.associatedData(connectionID))
 	if err != nil {
 		return fmt.Errorf("open the sealed %s: the keyset has no key for it, or it was tampered with", p)
 	}

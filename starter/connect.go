@@ -20,7 +20,7 @@ import (
 const whatConnecting = `Connecting %s
 
   Monitors that will run at every sync
-    JAMF_ACCESS_REMOVED_ON_EXIT  no person who has left still has an active account
+    JAMF_ACCESS_REMOVED_ON_EXIT  no person who has left has an active account
     JAMF_USER_MFA_ENABLED        every active human account has a second factor
 
   Privileges that the API role in Jamf Pro needs

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
@@ -81,6 +83,22 @@ func TestAConnectionSaysByItselfThatItNeedsAPerson(t *testing.T) {
 	require.Equal(t, "active", doc.State)
 	await(t, "the schedule to go on", func() bool { return s.syncs()[0].Number > doc.Sync.Number })
 	require.Equal(t, "applied", s.syncs()[0].Outcome)
+}
+
+// The signal can be sent from Temporal's UI, which sends no input.
+func TestReconnectBySignalTriesTheSameCredentialsAgain(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	s.jamf.UpdateClient(s.clientID, func(c *jamftest.Client) { c.Disabled = true })
+	s.failResync(3, "credentials_rejected")
+	s.jamf.UpdateClient(s.clientID, func(c *jamftest.Client) { c.Disabled = false })
+	_, err := s.world.client.WorkflowService().SignalWorkflowExecution(t.Context(), &workflowservice.SignalWorkflowExecutionRequest{
+		Namespace: s.world.namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: s.workflow()}, SignalName: "reconnect",
+	})
+	require.NoError(t, err)
+	await(t, "the connection to be active", func() bool { return s.status().State == "active" })
+	require.Equal(t, "reconnect", s.syncs()[0].Trigger)
 }
 
 func TestReconnectKeepsWhatWorksUntilSomethingBetterDoes(t *testing.T) {

@@ -95,6 +95,8 @@ func failureOf(err error) *failure {
 			Hint: "choose another name; `starter reconnect` gives it new credentials, `starter disconnect --erase` frees the name"}
 	case errors.Is(err, db.ErrDisconnected):
 		return &failure{Code: "not_found", Message: "the connection is disconnected", Hint: hints[activities.Disconnected]}
+	case errors.Is(err, db.ErrDuplicateAddress):
+		return &failure{Code: "usage", Message: err.Error(), Hint: "nothing was imported; an address belongs to one person only"}
 	case errors.Is(err, db.ErrNoKeyset):
 		return &failure{Code: "usage", Message: err.Error(), Hint: "`starter keys create FILE` makes one; `starter dev` and `demo` make one of their own"}
 	}

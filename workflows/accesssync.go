@@ -16,9 +16,9 @@ import (
 // AccessSyncInput is the input of AccessSync: everything that one run hands to
 // the next.
 type AccessSyncInput struct {
-	Connection Connection    `json:"connection"`
-	Every      time.Duration `json:"every"`
-	Paused     bool          `json:"paused,omitempty"`
+	Connection Connection  `json:"connection"`
+	Every      db.Interval `json:"every"`
+	Paused     bool        `json:"paused,omitempty"`
 	Outlook
 	// Begin is a sync that was asked for and is to begin at once.
 	Begin *request `json:"begin,omitempty"`
@@ -46,7 +46,7 @@ type Outlook struct {
 func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
 		Connection: Connection{ID: c.ID, Name: c.Name},
-		Every:      c.Every,
+		Every:      db.Interval(c.Every),
 		Paused:     c.State == db.Paused,
 		Outlook:    Outlook{NextSyncAt: nextSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
 	}
@@ -184,22 +184,26 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	}
 	s.in.LastSync, s.in.Answered, s.in.Outlook = &result, s.current.Updates, outlook
 	if s.in.Every != every {
-		s.in.NextSyncAt = nextSync(s.in.Connection.Name, s.in.Every, workflow.Now(ctx))
+		s.in.NextSyncAt = s.nextSync(ctx)
 	}
 	return nil
 }
 
 // outlook works out what a sync's end means for the next one.
 func (s *accessSyncRun) outlook(ctx workflow.Context, p problem) Outlook {
-	name, now := s.in.Connection.Name, workflow.Now(ctx)
 	switch failures := s.in.Failures + 1; p.code {
 	case "":
-		return Outlook{NextSyncAt: nextSync(name, s.in.Every, now)}
+		return Outlook{NextSyncAt: s.nextSync(ctx)}
 	case string(directory.CredentialsRejected):
-		return Outlook{Rejected: true, Failures: failures, Reason: p.reason, NextSyncAt: nextSync(name, s.in.Every, now)}
+		return Outlook{Rejected: true, Failures: failures, Reason: p.reason, NextSyncAt: s.nextSync(ctx)}
 	default:
-		return Outlook{Failures: failures, Reason: p.reason, NextSyncAt: retrySync(name, s.in.Every, now, failures)}
+		retry := retrySync(s.in.Connection.Name, time.Duration(s.in.Every), workflow.Now(ctx), failures)
+		return Outlook{Failures: failures, Reason: p.reason, NextSyncAt: retry}
 	}
+}
+
+func (s *accessSyncRun) nextSync(ctx workflow.Context) time.Time {
+	return nextSync(s.in.Connection.Name, time.Duration(s.in.Every), workflow.Now(ctx))
 }
 
 // state is the connection's state.
@@ -217,8 +221,7 @@ func (s *accessSyncRun) state(o Outlook) db.State {
 // stateChange is what the record is to be told, and taken to have been told.
 func (s *accessSyncRun) stateChange(o Outlook) db.StateChange {
 	s.unrecorded = false
-	every := s.in.Every
-	change := db.StateChange{State: s.state(o), Reason: o.Reason, Every: &every}
+	change := db.StateChange{State: s.state(o), Reason: o.Reason, Every: s.in.Every}
 	if change.State == db.Active {
 		change.NextSyncAt = &o.NextSyncAt
 	}

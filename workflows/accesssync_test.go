@@ -152,7 +152,7 @@ func TestNoMessageIsLostAtContinueAsNew(t *testing.T) {
 	b.eventually(func() bool {
 		states := b.stage.recorded()
 		last := states[len(states)-1]
-		return last.State == db.Active && last.Every != nil && *last.Every == rounds*time.Hour
+		return last.State == db.Active && last.Every == db.Interval(rounds*time.Hour)
 	}, "the last of each kind took effect, and the record knows")
 	require.Greater(t, len(b.runs()), 10, "runs ended meanwhile")
 }
@@ -224,7 +224,7 @@ func TestARejectedRenewalWaitsForAReconnectThatHeals(t *testing.T) {
 		return nil
 	}
 	in := b.idle()
-	in.Every, in.NextSyncAt = time.Hour, time.Now()
+	in.Every, in.NextSyncAt = db.Interval(time.Hour), time.Now()
 	run := b.start(in)
 	b.eventually(func() bool { return b.status().State == db.NeedsReconnect }, "it needs a reconnect")
 	require.Nil(t, b.status().NextSyncAt, "nothing is scheduled")
@@ -331,7 +331,7 @@ func TestAWrongIntervalChangesNothing(t *testing.T) {
 	b.signal(PauseMessage, nil)
 	b.eventually(func() bool { return b.status().State == db.Paused }, "later signals are heard")
 	for _, change := range b.stage.recorded() {
-		require.Equal(t, 24*time.Hour, *change.Every)
+		require.Equal(t, db.Interval(24*time.Hour), change.Every)
 	}
 }
 
@@ -423,7 +423,7 @@ func (b *testBundle) connect() client.WorkflowRun {
 	b.t.Helper()
 	run, err := b.client.ExecuteWorkflow(b.t.Context(), client.StartWorkflowOptions{
 		ID: ConnectJamfID(b.queue), TaskQueue: b.queue,
-	}, ConnectJamf, ConnectJamfInput{Connection: b.connection(), Every: time.Hour})
+	}, ConnectJamf, ConnectJamfInput{Connection: b.connection(), Every: db.Interval(time.Hour)})
 	require.NoError(b.t, err)
 	return run
 }

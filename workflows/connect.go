@@ -15,8 +15,8 @@ import (
 // ConnectJamfInput is the input of ConnectJamf. The connection and its
 // credentials are on record already.
 type ConnectJamfInput struct {
-	Connection Connection    `json:"connection"`
-	Every      time.Duration `json:"every"`
+	Connection Connection  `json:"connection"`
+	Every      db.Interval `json:"every"`
 }
 
 // ConnectJamfResult is the result of ConnectJamf.
@@ -88,7 +88,7 @@ func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error
 	}
 
 	c.enter(ctx, StepSync)
-	next := nextSync(c.in.Connection.Name, c.in.Every, workflow.Now(ctx))
+	next := nextSync(c.in.Connection.Name, time.Duration(c.in.Every), workflow.Now(ctx))
 	sync, err := syncOnce{
 		connection: c.in.Connection,
 		trigger:    db.TriggerConnect,

@@ -160,7 +160,7 @@ func (b *testBundle) connection() Connection { return Connection{ID: 7, Name: b.
 
 // idle is the input of an AccessSync with nothing to do for a day.
 func (b *testBundle) idle() AccessSyncInput {
-	return AccessSyncInput{Connection: b.connection(), Every: 24 * time.Hour, Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)}}
+	return AccessSyncInput{Connection: b.connection(), Every: db.Interval(24 * time.Hour), Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)}}
 }
 
 func (b *testBundle) start(in AccessSyncInput) client.WorkflowRun {

@@ -136,8 +136,8 @@ func (s *accessSyncRun) reschedule(ctx workflow.Context, r RescheduleRequest) {
 		workflow.GetLogger(ctx).Warn("The interval is not a duration of at least 10s", "connection", s.in.Connection.Name, "every", r.Every)
 		return
 	}
-	s.in.Every, s.unrecorded = every, true
-	s.in.NextSyncAt = nextSync(s.in.Connection.Name, every, workflow.Now(ctx))
+	s.in.Every, s.unrecorded = db.Interval(every), true
+	s.in.NextSyncAt = s.nextSync(ctx)
 }
 
 // drainSignals takes the signals that have come and were not taken yet.

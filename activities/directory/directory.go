@@ -176,7 +176,8 @@ type Token struct {
 }
 
 // TokenSource hands out the connection's current access token, renewing it
-// when it has expired.
+// when it has expired. It is asked before every request, from several
+// goroutines at once.
 type TokenSource interface {
 	Token(ctx context.Context) (Token, error)
 }

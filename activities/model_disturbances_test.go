@@ -1,0 +1,304 @@
+package activities_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/jamf/jamftest"
+)
+
+type jamfAccount = jamftest.Account
+
+var allPrivileges = jamftest.Privileges()
+
+// driven is a sync under way.
+type driven struct {
+	*history
+	run    *run
+	accept bool
+	// betweenFetchAndRecord happens there, once.
+	betweenFetchAndRecord func() error
+	// afterStop happens before a stopped worker's fetch goes on, once.
+	afterStop func()
+	// overtaken is the result of another run that ended this one; its worker
+	// goes on without knowing.
+	overtaken *activities.SyncResult
+	failure   error // of what a disturbance did
+}
+
+// drive does what the workflow of a sync does.
+func (s *driven) drive() (activities.SyncResult, error) {
+	var none activities.SyncResult
+	busy := 0
+	for range 50 {
+		_, err := s.run.fetch(s.connection)
+		if s.failure != nil {
+			return none, s.failure
+		}
+		if s.overtaken != nil {
+			return *s.overtaken, nil
+		}
+		if err == nil {
+			if s.betweenFetchAndRecord != nil {
+				err = s.betweenFetchAndRecord()
+				s.betweenFetchAndRecord = nil
+				if err != nil {
+					return none, err
+				}
+			}
+			result, recordErr := s.run.recordOutcomes(s.connection, s.accept)
+			if recordErr == nil {
+				return result, nil
+			}
+			err = recordErr
+		}
+		e := failureOf(err)
+		if e == nil {
+			return none, fmt.Errorf("an error without a type: %w", err)
+		}
+		switch {
+		case e.Type() == activities.StagingLost:
+		case e.Type() == "worker_stops":
+			s.run.stop = nil
+			if s.afterStop != nil {
+				s.afterStop()
+				s.afterStop = nil
+			}
+		case e.Type() == string(directory.TokenRejected):
+			var rejected activities.RejectedToken
+			if err := e.Details(&rejected); err != nil {
+				return none, err
+			}
+			if err := s.run.refresh(s.connection, rejected.Generation); err != nil {
+				refused := failureOf(err)
+				if refused == nil || !refused.NonRetryable() {
+					return none, err
+				}
+				return s.run.recordFailure(s.connection, refused.Type(), refused.Message())
+			}
+		case e.NonRetryable():
+			return s.run.recordFailure(s.connection, e.Type(), e.Message())
+		default: // tried again until patience ends
+			s.run.attempt++
+			if busy++; busy == 3 {
+				s.run.scheduled = time.Hour
+			}
+		}
+	}
+	return none, errors.New("the sync does not end")
+}
+
+// disturbance is what happens during a sync. Arrange sets it up and reports
+// whether the sync must succeed all the same.
+type disturbance struct {
+	name    string
+	arrange func(*driven, *rand.Rand) bool
+}
+
+var nothing = disturbance{name: "in peace"}
+
+var disturbances = []disturbance{
+	nothing,
+	{"a passing fault", func(s *driven, r *rand.Rand) bool {
+		faults := []*jamftest.Fault{
+			jamftest.Reset(), jamftest.Truncated(), jamftest.Maintenance(), jamftest.Busy(429, 0), jamftest.Busy(503, 0),
+			jamftest.HTML(500, "oops"), jamftest.HTML(502, "oops"), jamftest.Answer(504, ""), jamftest.Answer(408, ""),
+		}
+		fault := faults[r.IntN(len(faults))]
+		s.at(r, func(*http.Request) *jamftest.Fault { return fault })
+		return true
+	}},
+	{"a passing lie", func(s *driven, r *rand.Rand) bool {
+		lies := []*jamftest.Fault{
+			jamftest.HTML(200, "welcome"), jamftest.WrongTotal(1), jamftest.WrongTotal(-1), jamftest.EmptyList(),
+			jamftest.PageInstead(0), jamftest.NoMembers(), jamftest.Answer(200, "{}"), jamftest.Answer(200, ""),
+		}
+		lie := lies[r.IntN(len(lies))]
+		s.at(r, func(*http.Request) *jamftest.Fault { return lie })
+		return true
+	}},
+	{"a lasting lie about the accounts", func(s *driven, r *rand.Rand) bool {
+		lies := []*jamftest.Fault{
+			jamftest.WrongTotal(1), jamftest.WrongTotal(-1), jamftest.EmptyList(), jamftest.Truncated(), jamftest.HTML(200, "welcome"),
+			jamftest.PageInstead(0), jamftest.Answer(200, "{}"),
+		}
+		lie := lies[r.IntN(len(lies))]
+		s.source.jamf.SetFault(jamftest.Any(jamftest.On("/api/v1/accounts", lie), jamftest.On("/JSSResource/accounts", lie)))
+		return false
+	}},
+	{"out of order", func(s *driven, r *rand.Rand) bool {
+		faults := []*jamftest.Fault{jamftest.Maintenance(), jamftest.Busy(429, 3600), jamftest.Reset(), jamftest.HTML(404, "gone")}
+		paths := []string{"/", "/api/v1/accounts", "/api/v1/account-groups", "/JSSResource/", "/api/v1/oauth"}
+		s.source.jamf.SetFault(jamftest.On(paths[r.IntN(len(paths))], faults[r.IntN(3)]))
+		return false
+	}},
+	{"lists that say they are empty", (*driven).emptyLists},
+	{"in no order", func(s *driven, _ *rand.Rand) bool {
+		s.source.jamf.SetFault(jamftest.On("/", jamftest.Unsorted()))
+		return true
+	}},
+	{"groups listed without members", func(s *driven, _ *rand.Rand) bool {
+		s.source.jamf.SetFault(func(r *http.Request) *jamftest.Fault {
+			if r.URL.Path == "/api/v1/account-groups" {
+				return jamftest.NoMembers()
+			}
+			return nil
+		})
+		return true
+	}},
+	{"the worker stops", func(s *driven, r *rand.Rand) bool {
+		s.stopAt(r)
+		return true
+	}},
+	{"the worker stops and an account changes", func(s *driven, r *rand.Rand) bool {
+		s.stopAt(r)
+		s.afterStop = func() { s.source.changeAccount(r) }
+		return true
+	}},
+	{"Postgres crashes in the fetch", func(s *driven, r *rand.Rand) bool {
+		s.at(r, func(*http.Request) *jamftest.Fault {
+			s.failure = s.crashPostgres(s.ctx)
+			return nil
+		})
+		return true
+	}},
+	{"Postgres crashes before the record", func(s *driven, _ *rand.Rand) bool {
+		s.betweenFetchAndRecord = func() error { return s.crashPostgres(s.ctx) }
+		return true
+	}},
+	{"tokens are revoked", func(s *driven, r *rand.Rand) bool {
+		s.at(r, func(*http.Request) *jamftest.Fault {
+			s.source.jamf.RevokeTokens()
+			return nil
+		})
+		return true
+	}},
+	{"the secret is rotated", func(s *driven, r *rand.Rand) bool {
+		s.at(r, func(*http.Request) *jamftest.Fault {
+			s.source.jamf.RotateSecret("client")
+			s.source.rejected = true
+			return nil
+		})
+		return false
+	}},
+	{"an account changes", func(s *driven, r *rand.Rand) bool {
+		s.at(r, func(*http.Request) *jamftest.Fault {
+			s.source.changeAccount(r)
+			return nil
+		})
+		return true
+	}},
+	{"an account vanishes between list and detail", func(s *driven, r *rand.Rand) bool {
+		id := pick(r, s.source.accounts)
+		s.source.jamf.SetFault(once(fmt.Sprintf("/JSSResource/accounts/userid/%d", id), func() { s.source.removeAccount(id) }))
+		return true
+	}},
+	{"the pages shift", (*driven).shiftPages},
+	{"a second worker does the same", func(s *driven, r *rand.Rand) bool {
+		s.at(r, func(*http.Request) *jamftest.Fault {
+			// What it says is of no interest: the first one goes on all the same.
+			_, _ = s.newRun(s.run.id).fetch(s.connection)
+			return nil
+		})
+		return true
+	}},
+	{"another sync overtakes", (*driven).overtake},
+}
+
+// at makes f happen at one of the first requests, but for tokens.
+func (s *driven) at(r *rand.Rand, f func(*http.Request) *jamftest.Fault) {
+	var seen atomic.Int64
+	when := int64(1 + r.IntN(16))
+	s.source.jamf.SetFault(func(req *http.Request) *jamftest.Fault {
+		if strings.HasSuffix(req.URL.Path, "/token") || seen.Add(1) != when {
+			return nil
+		}
+		s.say("  at request %d, %s", when, req.URL)
+		return f(req)
+	})
+}
+
+func (s *driven) stopAt(r *rand.Rand) {
+	stop := make(chan struct{})
+	s.run.stop = stop
+	s.at(r, func(req *http.Request) *jamftest.Fault {
+		close(stop)
+		<-req.Context().Done()
+		return nil
+	})
+}
+
+// emptyLists deny what is on record. A list that nothing on record speaks
+// against has to be believed.
+func (s *driven) emptyLists(r *rand.Rand) bool {
+	var paths []string
+	for kind, path := range map[string]string{"account": "/api/v1/accounts", "api_client": "/api/v1/api-integrations", "end_user": "/api/v1/users"} {
+		for key := range s.source.truth().entries {
+			if _, onRecord := s.oracle.present[key]; onRecord && kindOf(key) == kind {
+				paths = append(paths, path)
+				break
+			}
+		}
+	}
+	if len(paths) == 0 {
+		return true
+	}
+	path := paths[0]
+	for _, p := range paths {
+		path = min(path, p)
+	}
+	fault := jamftest.FaultFunc(func(req *http.Request) *jamftest.Fault {
+		if req.URL.Path == path {
+			return jamftest.NoEntries()
+		}
+		return nil
+	})
+	if r.IntN(2) == 0 {
+		s.source.jamf.SetFault(fault.Times(1))
+		return true
+	}
+	s.source.jamf.SetFault(fault)
+	return false
+}
+
+// shiftPages takes an account from the first page and adds one at the end
+// while the second page is awaited: somebody moves to the page before, and the
+// totals agree. Only somebody who is on record is missed.
+func (s *driven) shiftPages(r *rand.Rand) bool {
+	accounts := sorted(s.source.accounts)
+	for _, id := range accounts {
+		if _, onRecord := s.oracle.present[fmt.Sprintf("account/%d", id)]; !onRecord {
+			return true
+		}
+	}
+	if len(accounts) <= pageSize {
+		return true
+	}
+	s.source.jamf.SetFault(oncePage("/api/v1/accounts", 1, func() {
+		s.source.removeAccount(accounts[r.IntN(pageSize)])
+		s.source.addAccount(r)
+	}))
+	return true
+}
+
+// overtake has another run do a whole sync while this one's worker waits for
+// an answer.
+func (s *driven) overtake(r *rand.Rand) bool {
+	s.at(r, func(*http.Request) *jamftest.Fault {
+		interrupted := s.number
+		other := &driven{history: s.history, accept: s.accept, run: s.begin()}
+		result, err := other.drive()
+		s.failure, s.overtaken = err, &result
+		s.oracle.syncs = append(s.oracle.syncs, fmt.Sprintf("%d failed", interrupted))
+		s.run = other.run
+		return nil
+	})
+	return true
+}
