@@ -9,6 +9,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
@@ -38,6 +39,9 @@ type Activities struct {
 	// Providers are the sorts of sources there are, by the name that
 	// connections have for them.
 	Providers map[string]directory.Provider
+	// RereadPause is how long a directory that contradicts itself is left alone
+	// before it is read again; 0 means a second.
+	RereadPause time.Duration
 }
 
 // Register registers every activity under its name.

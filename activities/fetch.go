@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -83,6 +84,8 @@ type fetch struct {
 	sync       db.Sync
 	read       db.StagedRead
 	progress   atomic.Pointer[Progress]
+
+	rereadPause time.Duration
 }
 
 func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput) (*fetch, error) {
@@ -98,7 +101,10 @@ func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput) (*fetch, 
 	if err != nil {
 		return nil, err
 	}
-	f := &fetch{record: a.Record, source: source, connection: in.ConnectionID, sync: sync}
+	f := &fetch{
+		record: a.Record, source: source, connection: in.ConnectionID, sync: sync,
+		rereadPause: cmp.Or(a.RereadPause, time.Second),
+	}
 	if sync.Outcome == db.Running {
 		f.read, err = a.Record.OpenStaging(ctx, in.ConnectionID, sync.Number)
 	}
@@ -137,6 +143,11 @@ func (f *fetch) run(ctx context.Context) error {
 		err := f.readOnce(ctx)
 		if directory.CodeOf(err) != directory.Inconsistent || f.read.Attempts >= maxReads {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(f.rereadPause):
 		}
 		if f.read, err = f.record.RestartStaging(ctx, f.connection, f.sync.Number); err != nil {
 			return err

@@ -61,10 +61,22 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 // cannot be the whole directory, and ErrStagingLost when it is not staged
 // completely.
 func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		_, err := checkedSnapshot(ctx, tx, connectionID, number)
+	var doubt error
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		_, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		if _, err := checkedSnapshot(ctx, tx, connectionID, number); err != nil {
+			return err
+		}
+		doubt, err = doubtGroups(ctx, tx, connectionID, number)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return doubt
 }
 
 // snapshot is a completely staged directory.
@@ -114,7 +126,8 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 		}
 	}
 	_, err = tx.ExecContext(ctx, `
-		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5 WHERE id = $1`,
+		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5, doubted_groups = '{}'
+		WHERE id = $1`,
 		connectionID, number, report.Version, limitations, signOn)
 	return err
 }

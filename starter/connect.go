@@ -25,7 +25,7 @@ const whatConnecting = `Connecting %s
 
   Privileges that the API role in Jamf Pro needs
     Read Accounts                required
-    Read Account Groups          groups, and who is in them (Jamf Pro 11.27 or newer)
+    Read Account Groups          groups, and who is in them (Jamf Pro 11.27+)
     Read API Integrations        API clients
     Read API Roles               what API clients may do
     Read SSO Settings            how people log in

@@ -25,6 +25,9 @@ CREATE TABLE connections (
     last_number         integer     NOT NULL DEFAULT 0,
     -- The sync that accounts and outcomes speak of; 0 before the first.
     applied_number      integer     NOT NULL DEFAULT 0,
+    -- Groups that a later sync found empty, which it takes another to believe.
+    doubted_groups      text[]      NOT NULL DEFAULT '{}',
+    doubted_number      integer     NOT NULL DEFAULT 0,
     -- What the source said of itself at that sync.
     source_version      text        NOT NULL DEFAULT '',
     limitations         jsonb       NOT NULL DEFAULT '[]',
