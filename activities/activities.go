@@ -87,11 +87,16 @@ func (a *Activities) linkTo(c db.Connection) (link, error) {
 	return link{
 		connection: c,
 		provider:   provider,
-		settings:   directory.Settings{BaseURL: c.BaseURL, Scope: c.Scope},
+		settings:   directory.Settings{BaseURL: c.BaseURL, Scope: c.Scope, Account: c.Account},
 	}, nil
 }
 
 // requestToken is how the record has the link's access token renewed.
 func (l link) requestToken(ctx context.Context, c directory.Credentials) (directory.Token, error) {
 	return l.provider.RequestToken(ctx, l.settings, c)
+}
+
+// refreshToken is requestToken after the source has rejected a token.
+func (l link) refreshToken(ctx context.Context, c directory.Credentials) (directory.Token, error) {
+	return l.provider.RefreshToken(ctx, l.settings, c)
 }

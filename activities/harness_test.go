@@ -66,7 +66,7 @@ func newPlace(ctx context.Context, databaseURL string) (*place, error) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Start()
 	p.base = server.URL
-	p.provider = newSmallPages(httpclient.Config{MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Timeout: 5 * time.Second})
+	p.provider = newSmallPages(httpclient.Config{MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Timeout: 5 * time.Second}, p.clock)
 	p.activities = &activities.Activities{Record: p.record, Providers: map[string]directory.Provider{directory.JamfPro: p.provider}}
 	p.close = func() {
 		p.provider.Close()
@@ -81,14 +81,23 @@ func newPlace(ctx context.Context, databaseURL string) (*place, error) {
 // at a time: what happens between two pages then happens there every time.
 type smallPages struct {
 	*jamf.Provider
-	http httpclient.Config
+	http  httpclient.Config
+	clock *clock
 
 	mu      sync.Mutex
 	clients []*httpclient.Client
 }
 
-func newSmallPages(http httpclient.Config) *smallPages {
-	return &smallPages{Provider: jamf.NewProvider(http), http: http}
+func newSmallPages(http httpclient.Config, clock *clock) *smallPages {
+	return &smallPages{Provider: jamf.NewProvider(http), http: http, clock: clock}
+}
+
+// RequestToken gives tokens that last by the record's clock, whatever that is
+// set to.
+func (p *smallPages) RequestToken(ctx context.Context, settings directory.Settings, c directory.Credentials) (directory.Token, error) {
+	token, err := p.Provider.RequestToken(ctx, settings, c)
+	token.RenewAt = token.RenewAt.Add(time.Until(p.clock.Now()))
+	return token, err
 }
 
 func (p *smallPages) Open(settings directory.Settings, tokens directory.TokenSource) (directory.Source, error) {
@@ -115,14 +124,19 @@ func (p *smallPages) Close() {
 	p.clients = nil
 }
 
+// clock stands still until it is moved, unless it is live.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	live bool
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.live {
+		return time.Now()
+	}
 	return c.now
 }
 
@@ -361,8 +375,7 @@ func (w *world) requests(before map[string]int) map[string]int {
 	return since
 }
 
-// held is everything that the record holds of the connection, but for the
-// number of the sync that is running.
+// held is everything about the connection that a sync may change.
 func (w *world) held() string {
 	w.t.Helper()
 	held, err := w.dump(w.t.Context(), w.connection.ID)
@@ -370,10 +383,13 @@ func (w *world) held() string {
 	return held
 }
 
+// dumped are the tables that a sync may change.
+var dumped = []string{"syncs", "accounts", "changes", "outcomes", "findings", "staged_reads", "staged_accounts"}
+
 // dump is what a sync may change, as text.
 func (p *place) dump(ctx context.Context, connectionID int64) (string, error) {
 	var all string
-	for _, table := range []string{"syncs", "accounts", "changes", "outcomes", "findings", "staged_reads", "staged_accounts"} {
+	for _, table := range dumped {
 		var rows string
 		err := p.sql.QueryRowContext(ctx, `
 			SELECT coalesce(string_agg(t::text, E'\n' ORDER BY t::text), '') FROM `+table+` t WHERE connection_id = $1`, connectionID).Scan(&rows)
@@ -385,7 +401,7 @@ func (p *place) dump(ctx context.Context, connectionID int64) (string, error) {
 	return all, nil
 }
 
-// once makes f happen at the first request that is for path, page or not.
+// once makes f happen at the first request for path.
 func once(path string, f func()) jamftest.FaultFunc {
 	var done atomic.Bool
 	return func(r *http.Request) *jamftest.Fault {
@@ -408,3 +424,24 @@ func oncePage(path string, page int, f func()) jamftest.FaultFunc {
 		return nil
 	}
 }
+
+// oncePageWaiting is oncePage for what ends the fetch: the request waits for
+// that.
+func oncePageWaiting(path string, page int, f func()) jamftest.FaultFunc {
+	onPage := jamftest.OnPage(path, page, &jamftest.Fault{})
+	var done atomic.Bool
+	return func(r *http.Request) *jamftest.Fault {
+		if onPage(r) != nil && done.CompareAndSwap(false, true) {
+			f()
+			<-r.Context().Done()
+		}
+		return nil
+	}
+}
+
+// Of a token's lifetime the issuer admits to all but a second, and half of
+// that has to pass before a token is renewed.
+const (
+	lifetime     = 2 * time.Second
+	renewedAfter = (lifetime - time.Second) / 2
+)

@@ -1,10 +1,12 @@
 package activities_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -153,6 +155,7 @@ var disturbances = []disturbance{
 		})
 		return true
 	}},
+	{"one group comes without members", (*driven).emptyGroup},
 	{"the worker stops", func(s *driven, r *rand.Rand) bool {
 		s.stopAt(r)
 		return true
@@ -174,6 +177,9 @@ var disturbances = []disturbance{
 		return true
 	}},
 	{"tokens are revoked", func(s *driven, r *rand.Rand) bool {
+		// Past the life of the token on record: one that had to replace a
+		// rejected one is taken for hopeless when it is rejected in turn.
+		s.clock.Advance(time.Hour)
 		s.at(r, func(*http.Request) *jamftest.Fault {
 			s.source.jamf.RevokeTokens()
 			return nil
@@ -266,6 +272,41 @@ func (s *driven) emptyLists(r *rand.Rand) bool {
 	}
 	s.source.jamf.SetFault(fault)
 	return false
+}
+
+// emptyGroup has one group come back empty at first, and right when it is
+// asked for again.
+func (s *driven) emptyGroup(r *rand.Rand) bool {
+	if len(s.source.groups) == 0 {
+		return true
+	}
+	id := pick(r, s.source.groups)
+	empty := &jamftest.Fault{Rewrite: func(b []byte) []byte {
+		var list struct {
+			Total   int              `json:"totalCount"`
+			Results []map[string]any `json:"results"`
+		}
+		if json.Unmarshal(b, &list) != nil || list.Results == nil {
+			return b
+		}
+		for _, group := range list.Results {
+			if group["id"] == strconv.Itoa(id) {
+				group["members"] = []any{}
+			}
+		}
+		b, _ = json.Marshal(list)
+		return b
+	}}
+	s.source.jamf.SetFault(jamftest.Any(
+		func(r *http.Request) *jamftest.Fault {
+			if r.URL.Path == "/api/v1/account-groups" {
+				return empty
+			}
+			return nil
+		},
+		jamftest.On(fmt.Sprintf("/JSSResource/accounts/groupid/%d", id), jamftest.NoMembers()).Times(1),
+	))
+	return true
 }
 
 // shiftPages takes an account from the first page and adds one at the end

@@ -186,7 +186,11 @@ func (h *history) run(ctx context.Context, p *place, steps []step) (err error) {
 		if err := stepKinds[s.kind].do(h, s.rand()); err != nil {
 			return fmt.Errorf("step %d (%s): %w", i, stepKinds[s.kind].name, err)
 		}
-		if err := h.check(); err != nil {
+		check := h.check
+		if !strings.HasSuffix(stepKinds[s.kind].name, "sync") {
+			check = h.checkSyncsAndMonitors
+		}
+		if err := check(); err != nil {
 			return fmt.Errorf("step %d (%s): %w", i, stepKinds[s.kind].name, err)
 		}
 	}

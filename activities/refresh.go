@@ -14,7 +14,7 @@ type RefreshCredentialsInput struct {
 func (a *Activities) RefreshCredentials(ctx context.Context, in RefreshCredentialsInput) error {
 	l, err := a.link(ctx, in.ConnectionID)
 	if err == nil {
-		err = a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.requestToken)
+		err = a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.refreshToken)
 	}
 	return failure(ctx, err)
 }

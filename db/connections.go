@@ -33,7 +33,9 @@ type Connection struct {
 	Organization string
 	Source       string
 	BaseURL      string
-	Scope        directory.Scope
+	// Account is which of several directories at BaseURL is meant, if so.
+	Account string
+	Scope   directory.Scope
 	// Every is the time from one scheduled sync to the next.
 	Every time.Duration
 	// ExitGrace is how long after leaving a person's account may stay active.
@@ -55,6 +57,7 @@ type NewConnection struct {
 	Organization string
 	Source       string
 	BaseURL      string
+	Account      string
 	Scope        directory.Scope
 	Every        time.Duration
 	ExitGrace    time.Duration
@@ -75,10 +78,10 @@ func (d *DB) CreateConnection(ctx context.Context, c NewConnection) (Connection,
 		}
 		var id int64
 		if err := tx.GetContext(ctx, &id, `
-			INSERT INTO connections (organization_id, name, source, base_url, scope, every_seconds, exit_grace_seconds, state, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, 'connecting', $8)
+			INSERT INTO connections (organization_id, name, source, base_url, account, scope, every_seconds, exit_grace_seconds, state, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'connecting', $9)
 			RETURNING id`,
-			org, c.Name, c.Source, c.BaseURL, c.Scope, seconds(c.Every), seconds(c.ExitGrace), now); err != nil {
+			org, c.Name, c.Source, c.BaseURL, c.Account, c.Scope, seconds(c.Every), seconds(c.ExitGrace), now); err != nil {
 			return err
 		}
 		sealed, err := d.seal(forCredentials, id, c.Credentials)
@@ -242,7 +245,7 @@ func lockConnection(ctx context.Context, tx *sqlx.Tx, connectionID int64) (Conne
 }
 
 const selectConnection = `
-	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.scope, c.every_seconds, c.exit_grace_seconds,
+	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.account, c.scope, c.every_seconds, c.exit_grace_seconds,
 		c.state, c.state_reason, c.next_sync_at, c.created_at, c.applied_number,
 		c.source_version, c.limitations, c.single_sign_on
 	FROM connections c JOIN organizations o ON o.id = c.organization_id`
@@ -253,6 +256,7 @@ type connectionRow struct {
 	Organization     string          `db:"organization"`
 	Source           string          `db:"source"`
 	BaseURL          string          `db:"base_url"`
+	Account          string          `db:"account"`
 	Scope            directory.Scope `db:"scope"`
 	EverySeconds     int64           `db:"every_seconds"`
 	ExitGraceSeconds int64           `db:"exit_grace_seconds"`
@@ -268,7 +272,7 @@ type connectionRow struct {
 
 func (r connectionRow) connection() (Connection, error) {
 	c := Connection{
-		ID: r.ID, Name: r.Name, Organization: r.Organization, Source: r.Source, BaseURL: r.BaseURL, Scope: r.Scope,
+		ID: r.ID, Name: r.Name, Organization: r.Organization, Source: r.Source, BaseURL: r.BaseURL, Account: r.Account, Scope: r.Scope,
 		Every:     time.Duration(r.EverySeconds) * time.Second,
 		ExitGrace: time.Duration(r.ExitGraceSeconds) * time.Second,
 		State:     r.State, Reason: r.StateReason, NextSyncAt: r.NextSyncAt, CreatedAt: r.CreatedAt,

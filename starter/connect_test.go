@@ -82,7 +82,7 @@ func TestConnectPrintsATableForPeople(t *testing.T) {
 	s := setup(t)
 	s.name, s.org = "acme-tables", "acme"
 	r := s.withSecret().ok(s.connectArgs()...)
-	t.Cleanup(func() { s.run("disconnect", s.name) })
+	t.Cleanup(func() { s.run("disconnect", s.name, "--erase") })
 	require.Contains(t, r.stdout, "JAMF_ACCESS_REMOVED_ON_EXIT")
 	require.Contains(t, r.stdout, "there is no staff roster")
 	requireNarrow(t, r.stdout+r.stderr)
@@ -258,7 +258,7 @@ func TestConnectFails(t *testing.T) {
 			spoil: func(s *subject) { s.url = strings.Replace(s.url, "http:", "https:", 1) },
 			exit:  5, code: "unreachable", message: "cannot reach URL", hint: "URL",
 		},
-		"answers without end of themselves": {
+		"answers that contradict themselves": {
 			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.WrongTotal(1))) },
 			exit:  9, code: "inconsistent_source", message: "", hint: "nothing was changed",
 		},

@@ -5,6 +5,8 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -67,15 +69,66 @@ func TestAnotherWorkerFinishesWhatADeadOneBegan(t *testing.T) {
 	}
 }
 
+// awaitPolling waits until a worker takes work.
+func (wk *worker) awaitPolling(t *testing.T) {
+	t.Helper()
+	await(t, "the worker to poll", func() bool {
+		content, err := os.ReadFile(wk.log)
+		return err == nil && bytes.Contains(content, []byte("The worker is polling"))
+	})
+}
+
+// Whatever a worker was about to do when it was told to stop is done by another
+// one, soon and not after the longest time that it might have taken.
+func TestReplacingWorkersDelaysNobody(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	current := w.mustStartWorker(t)
+	busy := make([]*subject, 6)
+	for i := range busy {
+		busy[i] = w.setup(t)
+		busy[i].connect()
+	}
+	var synced atomic.Int64
+	replaced := make(chan struct{})
+	results := make([]result, len(busy))
+	var all sync.WaitGroup
+	for i, s := range busy {
+		all.Go(func() {
+			for {
+				if results[i] = s.run("resync", s.name); results[i].code != 0 {
+					return
+				}
+				synced.Add(1)
+				select {
+				case <-replaced:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 6 {
+		next := w.mustStartWorker(t)
+		next.awaitPolling(t)
+		enough := synced.Load() + int64(len(busy))
+		await(t, "more syncs", func() bool { return synced.Load() >= enough })
+		require.NoError(t, current.end(syscall.SIGTERM))
+		current = next
+	}
+	close(replaced)
+	all.Wait()
+	for _, r := range results {
+		require.Zero(t, r.code, "%s", r)
+	}
+}
+
 func TestAnIdleWorkerEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	w := ownWorld(t)
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		wk := w.mustStartWorker(t)
-		await(t, "the worker to poll", func() bool {
-			content, err := os.ReadFile(wk.log)
-			return err == nil && bytes.Contains(content, []byte("The worker is polling"))
-		})
+		wk.awaitPolling(t)
 		begun := time.Now()
 		require.NoError(t, wk.end(signal))
 		require.Less(t, time.Since(begun), 5*time.Second)

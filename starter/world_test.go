@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -74,15 +75,12 @@ func newWorld(ctx context.Context, namespace string) (*world, error) {
 	return w, nil
 }
 
-var namespaces sync.Map
+var ownWorlds atomic.Int64
 
 // ownWorld is a world of the test alone.
 func ownWorld(t *testing.T) *world {
 	t.Helper()
-	name := identifier(t.Name())
-	_, taken := namespaces.LoadOrStore(name, true)
-	require.False(t, taken)
-	w, err := newWorld(t.Context(), name)
+	w, err := newWorld(t.Context(), fmt.Sprintf("%s-%d", identifier(t.Name()), ownWorlds.Add(1)))
 	require.NoError(t, err)
 	return w
 }

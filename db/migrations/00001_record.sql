@@ -14,6 +14,7 @@ CREATE TABLE connections (
     name                text        NOT NULL UNIQUE,
     source              text        NOT NULL,
     base_url            text        NOT NULL,
+    account             text        NOT NULL,
     scope               text        NOT NULL CHECK (scope IN ('admins', 'everyone')),
     every_seconds       bigint      NOT NULL CHECK (every_seconds > 0),
     exit_grace_seconds  bigint      NOT NULL CHECK (exit_grace_seconds >= 0),

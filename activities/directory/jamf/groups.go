@@ -145,9 +145,8 @@ type membership struct {
 	groups map[string][]*accountGroup
 }
 
-// fill gives an account with Group Access the roles and names of its groups,
-// and reports whether there were any.
-func (m membership) fill(user *directory.User) bool {
+// fill gives an account with Group Access the roles and names of its groups.
+func (m membership) fill(user *directory.User) {
 	key := user.ID
 	if m.byName {
 		key = user.Username
@@ -158,7 +157,6 @@ func (m membership) fill(user *directory.User) bool {
 		names = append(names, group.name)
 	}
 	user.Roles, user.Groups = set(roles), set(names)
-	return len(names) > 0
 }
 
 // loadGroups reads all groups, from the Classic API where the newer one does
@@ -188,13 +186,13 @@ func (s *source) loadGroups(ctx context.Context) (*accountGroups, error) {
 }
 
 // fillGroups gives the accounts with Group Access among users their groups. A
-// group's members are sometimes wrongly empty: when an account is in none,
-// the groups without members are asked for by id, once in a read.
+// group's members are sometimes wrongly empty, and any account may be one of
+// them: the groups without members are asked for by id, once in a read.
 func (s *source) fillGroups(ctx context.Context, groups *accountGroups, users []directory.User, classic bool) error {
 	if groups == nil {
 		return nil
 	}
-	if groups.fill(users, classic) || groups.reread {
+	if !groups.fill(users, classic) || groups.reread {
 		return nil
 	}
 	groups.reread = true
@@ -205,9 +203,8 @@ func (s *source) fillGroups(ctx context.Context, groups *accountGroups, users []
 	return nil
 }
 
-// fill reports whether every account with Group Access is in a group.
+// fill reports whether any account has Group Access.
 func (g *accountGroups) fill(users []directory.User, classic bool) bool {
-	all := true
 	var members membership
 	for i := range users {
 		if users[i].Kind != directory.Account || users[i].AccessLevel != groupAccess {
@@ -216,9 +213,9 @@ func (g *accountGroups) fill(users []directory.User, classic bool) bool {
 		if members.groups == nil {
 			members = g.members(classic)
 		}
-		all = members.fill(&users[i]) && all
+		members.fill(&users[i])
 	}
-	return all
+	return members.groups != nil
 }
 
 func (s *source) rereadEmpty(ctx context.Context, groups *accountGroups) error {

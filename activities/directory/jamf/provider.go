@@ -31,6 +31,12 @@ func (p *Provider) RequestToken(ctx context.Context, settings directory.Settings
 	return RequestToken(ctx, client, credentials.ClientID, credentials.ClientSecret)
 }
 
+// RefreshToken implements directory.Provider. Jamf Pro has no refresh tokens
+// for API clients: another one is requested.
+func (p *Provider) RefreshToken(ctx context.Context, settings directory.Settings, credentials directory.Credentials) (directory.Token, error) {
+	return p.RequestToken(ctx, settings, credentials)
+}
+
 // Open implements directory.Provider.
 func (p *Provider) Open(settings directory.Settings, tokens directory.TokenSource) (directory.Source, error) {
 	client, err := p.client(settings)

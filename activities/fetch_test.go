@@ -1,0 +1,290 @@
+package activities_test
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/db"
+)
+
+const accountsPath = "/api/v1/accounts"
+
+func TestFetchGoesOnAtTheLastPageOnAnotherWorker(t *testing.T) {
+	w := setup(t, 11) // four pages
+	first := w.newRun()
+	first.stop = make(chan struct{})
+	w.jamf.SetFault(oncePageWaiting(accountsPath, 2, func() { close(first.stop) }))
+	_, err := first.fetch(w.connection)
+	require.Equal(t, "worker_stops", codeOf(err))
+	require.False(t, failureOf(err).NonRetryable())
+
+	before := w.jamf.Requests()
+	second := w.place.newRun(first.id)
+	fetched, err := second.fetch(w.connection)
+	require.NoError(t, err)
+	require.Equal(t, 2, w.requests(before)[accountsPath], "pages 2 and 3, and not 0 and 1 again")
+	require.Equal(t, 12+1, fetched.Users, "accounts, and the API client")
+
+	result, err := second.recordOutcomes(w.connection, false)
+	require.NoError(t, err)
+	require.Equal(t, fetched.Number, result.Number)
+	require.Equal(t, w.atJamf(), sortedNames(w))
+}
+
+func TestFetchSaysHowFarItHasCome(t *testing.T) {
+	w := setup(t, 5)
+	r := w.newRun()
+	fetched, err := r.fetch(w.connection)
+	require.NoError(t, err)
+	require.NotEmpty(t, r.heartbeats)
+	last := r.heartbeats[len(r.heartbeats)-1]
+	require.Equal(t, activities.Progress{Pages: len(r.heartbeats), Users: fetched.Users, Requests: fetched.Requests}, last)
+}
+
+func TestFetchReadsAgainWhatChangedMeanwhile(t *testing.T) {
+	w := setup(t, 8)
+	w.jamf.SetFault(oncePage(accountsPath, 1, func() { w.jamf.RemoveAccount(9) }))
+	w.sync()
+	require.Equal(t, w.atJamf(), sortedNames(w))
+}
+
+func TestFetchReadsThreeTimesAndThenFails(t *testing.T) {
+	w := setup(t, 8)
+	w.sync()
+	accounts := w.usernames()
+	var reads atomic.Int64
+	count := jamftest.OnPage(accountsPath, 0, &jamftest.Fault{})
+	lying := jamftest.OnPage(accountsPath, 1, jamftest.PageInstead(0))
+	w.jamf.SetFault(func(r *http.Request) *jamftest.Fault {
+		if count(r) != nil {
+			reads.Add(1)
+		}
+		return lying(r)
+	})
+	_, err := w.newRun().fetch(w.connection)
+	require.Equal(t, string(directory.Inconsistent), codeOf(err))
+	require.True(t, failureOf(err).NonRetryable())
+	require.EqualValues(t, 3, reads.Load())
+	require.Equal(t, accounts, w.usernames())
+}
+
+// Somebody on the first page goes and somebody else comes at the end: those on
+// the second page move up by one, and one of them is on neither page. As many
+// came as were promised.
+func TestFetchFindsWhoSlippedBetweenTwoPages(t *testing.T) {
+	w := setup(t, 8)
+	w.sync()
+	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
+		w.jamf.RemoveAccount(2)
+		w.jamf.AddAccount(jamftest.Account{Username: "newcomer"})
+	}))
+	before := w.jamf.Requests()
+	result := w.sync()
+	require.Equal(t, 1, result.Removed)
+	require.Equal(t, 1, result.Added)
+	require.Equal(t, w.atJamf(), sortedNames(w))
+	require.Positive(t, w.requests(before)[accountsPath+"/{id}"], "asked for who was missing")
+	require.Greater(t, w.requests(before)[accountsPath], 3+3, "and read everything again")
+}
+
+func TestFetchRemovesNobodyOnTheWordOfAnEmptyList(t *testing.T) {
+	for path, fault := range map[string]*jamftest.Fault{
+		accountsPath:               jamftest.NoEntries(),
+		"/api/v1/account-groups":   jamftest.NoEntries(),
+		"/api/v1/api-integrations": jamftest.NoEntries(),
+	} {
+		t.Run(path, func(t *testing.T) {
+			w := setup(t, 2)
+			w.jamf.AddGroup(jamftest.Group{Name: "Directory", LDAPServerID: 1})
+			w.sync()
+			before := w.held()
+			w.jamf.SetFault(func(r *http.Request) *jamftest.Fault {
+				if r.URL.Path == path {
+					return fault
+				}
+				return nil
+			})
+			r := w.newRun()
+			_, err := r.fetch(w.connection)
+			require.Equal(t, string(directory.Inconsistent), codeOf(err))
+			_, err = r.recordFailure(w.connection, codeOf(err), failureOf(err).Message())
+			require.NoError(t, err)
+			require.Equal(t, rowsOf(before, "accounts"), rowsOf(w.held(), "accounts"))
+			require.Equal(t, rowsOf(before, "outcomes"), rowsOf(w.held(), "outcomes"))
+		})
+	}
+}
+
+func TestFetchStartsOverAfterPostgresCrashed(t *testing.T) {
+	w := setup(t, 8)
+	r := w.newRun()
+	w.jamf.SetFault(oncePage(accountsPath, 2, func() { require.NoError(t, w.crashPostgres(t.Context())) }))
+	_, err := r.fetch(w.connection)
+	require.Equal(t, activities.StagingLost, codeOf(err))
+	fetched, err := r.fetch(w.connection)
+	require.NoError(t, err)
+	require.Equal(t, 9+1, fetched.Users)
+}
+
+func TestRejectedTokenIsReportedWithItsPlace(t *testing.T) {
+	w := setup(t, 8)
+	r := w.newRun()
+	w.jamf.SetFault(oncePage(accountsPath, 2, w.jamf.RevokeTokens))
+	_, err := r.fetch(w.connection)
+	require.Equal(t, string(directory.TokenRejected), codeOf(err))
+	require.True(t, failureOf(err).NonRetryable())
+	var rejected activities.RejectedToken
+	require.NoError(t, failureOf(err).Details(&rejected))
+	require.EqualValues(t, 1, rejected.Generation)
+	require.Equal(t, 1, rejected.Attempts)
+	require.Equal(t, len(r.heartbeats), rejected.Pages)
+
+	require.NoError(t, r.refresh(w.connection, rejected.Generation))
+	before := w.jamf.Requests()
+	_, err = r.fetch(w.connection)
+	require.NoError(t, err)
+	require.Equal(t, 1, w.requests(before)[accountsPath], "it went on at the page that was refused")
+	require.Equal(t, 2, w.jamf.TokenRequests())
+}
+
+// Tokens live for so short a time that a fetch takes several.
+func TestNoMoreTokensThanLifetimesAndRejections(t *testing.T) {
+	w := setup(t, 20)
+	w.clock.live = true
+	w.jamf.UpdateClient("client", func(c *jamftest.Client) { c.TokenLifetime = lifetime })
+	w.jamf.SetLatency(lifetime / 12)
+	r := w.newRun()
+	started := time.Now()
+	w.jamf.SetFault(oncePage(accountsPath, 4, w.jamf.RevokeTokens))
+	rejections := 0
+	for {
+		_, err := r.fetch(w.connection)
+		if err == nil {
+			break
+		}
+		require.Equal(t, string(directory.TokenRejected), codeOf(err))
+		rejections++
+		var rejected activities.RejectedToken
+		require.NoError(t, failureOf(err).Details(&rejected))
+		require.NoError(t, r.refresh(w.connection, rejected.Generation))
+	}
+	require.Equal(t, 1, rejections)
+	lifetimes := int(time.Since(started)/renewedAfter) + 1
+	require.LessOrEqual(t, w.jamf.TokenRequests(), lifetimes+rejections)
+	require.Greater(t, lifetimes, 1, "the fetch outlived a token")
+}
+
+// A worker that was cut off from Temporal goes on reading while another one
+// has been given its work.
+func TestTwoFetchesOfOneSyncAtOnce(t *testing.T) {
+	w := setup(t, 11)
+	w.sync()
+	w.jamf.RemoveAccount(5)
+	w.jamf.AddAccount(jamftest.Account{Username: "newcomer"})
+	id := w.newRun().id
+	for range 3 {
+		var workers sync.WaitGroup
+		errs := make([]error, 2)
+		for i := range errs {
+			workers.Go(func() { _, errs[i] = w.place.newRun(id).fetch(w.connection) })
+		}
+		workers.Wait()
+		for _, err := range errs {
+			if err != nil {
+				require.Equal(t, activities.StagingLost, codeOf(err))
+			}
+		}
+	}
+	r := w.place.newRun(id)
+	_, err := r.fetch(w.connection)
+	require.NoError(t, err)
+	result, err := r.recordOutcomes(w.connection, false)
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 1}, []int{result.Added, result.Removed})
+	require.Equal(t, w.atJamf(), sortedNames(w))
+}
+
+// A zombie that outlives its whole sync finds nothing to go on with.
+func TestFetchOfASyncThatHasEndedStoresNothing(t *testing.T) {
+	w := setup(t, 8)
+	old, next := w.newRun(), w.newRun()
+	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
+		_, err := next.fetch(w.connection)
+		require.NoError(t, err)
+		_, err = next.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+	}))
+	_, err := old.fetch(w.connection)
+	require.Equal(t, activities.StagingLost, codeOf(err))
+	before := w.held()
+	_, err = old.fetch(w.connection)
+	require.NoError(t, err, "its sync has ended, as interrupted")
+	require.Equal(t, before, w.held())
+}
+
+func TestFetchEndsWithItsActivity(t *testing.T) {
+	w := setup(t, 8)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := w.newRun()
+	r.ctx = ctx
+	w.jamf.SetFault(oncePageWaiting(accountsPath, 1, cancel))
+	_, err := r.fetch(w.connection)
+	require.Error(t, err)
+	require.Empty(t, w.usernames())
+}
+
+func TestFetchOfWhatIsNoMore(t *testing.T) {
+	w := setup(t, 1)
+	_, err := execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID})
+	require.NoError(t, err)
+	_, err = w.newRun().fetch(w.connection)
+	require.Equal(t, activities.Disconnected, codeOf(err))
+	_, err = execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID, Erase: true})
+	require.NoError(t, err)
+	_, err = w.newRun().fetch(w.connection)
+	require.Equal(t, activities.NotFound, codeOf(err))
+	require.True(t, failureOf(err).NonRetryable())
+}
+
+// What may not be read is as it was: neither removed nor good.
+func TestWhatMayNotBeReadIsNotRemoved(t *testing.T) {
+	w := setup(t, 2)
+	w.jamf.AddGroup(jamftest.Group{Name: "Directory", LDAPServerID: 1})
+	w.sync()
+	w.jamf.Revoke("Read Account Groups", "Read API Integrations")
+	result := w.sync()
+	require.Equal(t, db.Applied, result.Outcome)
+	require.Zero(t, result.Removed)
+	c, err := w.record.ConnectionByID(t.Context(), w.connection.ID)
+	require.NoError(t, err)
+	require.Len(t, c.Report.Limitations, 2)
+}
+
+// sortedNames are the usernames on record, in the order of atJamf.
+func sortedNames(w *world) []string {
+	names := w.usernames()
+	slices.Sort(names)
+	return names
+}
+
+// rowsOf is the part of a dump that shows one table.
+func rowsOf(dump, table string) string {
+	_, rest, _ := strings.Cut("\n"+dump, "\n"+table+"\n")
+	for _, next := range dumped {
+		if i := strings.Index(rest, "\n"+next+"\n"); i >= 0 {
+			rest = rest[:i]
+		}
+	}
+	return rest
+}

@@ -1,0 +1,83 @@
+package activities_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
+)
+
+func TestValidateSaysWhatTheSourceIs(t *testing.T) {
+	w := setup(t, 1)
+	w.jamf.Revoke("Read API Roles")
+	validated, err := w.newRun().validate(w.connection, 0)
+	require.NoError(t, err)
+	require.NotEmpty(t, validated.Report.Version)
+	require.Equal(t, "Read API Roles", validated.Report.Limitations[0].Privilege)
+	require.NotNil(t, validated.Report.SingleSignOn)
+	require.Empty(t, w.usernames(), "it reads no users")
+}
+
+func TestValidateNamesTheMissingPrivilege(t *testing.T) {
+	w := setup(t, 1)
+	w.jamf.Revoke("Read Accounts")
+	_, err := w.newRun().validate(w.connection, 0)
+	require.Equal(t, string(directory.MissingPrivilege), codeOf(err))
+	require.True(t, failureOf(err).NonRetryable())
+	var privilege string
+	require.NoError(t, failureOf(err).Details(&privilege))
+	require.Equal(t, "Read Accounts", privilege)
+}
+
+func TestValidateMakesAnAcceptedOfferTheConnectionsOwn(t *testing.T) {
+	w := setup(t, 1)
+	secret := w.jamf.RotateSecret("client")
+	_, err := w.newRun().validate(w.connection, 0)
+	require.Equal(t, string(directory.CredentialsRejected), codeOf(err))
+	require.NoError(t, w.record.ChangeState(t.Context(), w.connection.ID, db.StateChange{State: db.NeedsReconnect}))
+
+	offer := w.offer(secret)
+	for range 2 { // as a worker does that dies before it can say so
+		_, err = w.newRun().validate(w.connection, offer)
+		require.NoError(t, err)
+	}
+	c, err := w.record.ConnectionByID(t.Context(), w.connection.ID)
+	require.NoError(t, err)
+	require.Equal(t, db.Active, c.State)
+	own, err := w.record.Credentials(t.Context(), w.connection.ID)
+	require.NoError(t, err)
+	require.Equal(t, secret, own.ClientSecret)
+
+	tokens := w.jamf.TokenRequests()
+	w.sync()
+	require.Equal(t, tokens, w.jamf.TokenRequests(), "the token of the validation is still good")
+}
+
+func TestValidateKeepsTheOldCredentialsWhereTheOfferIsRefused(t *testing.T) {
+	w := setup(t, 1)
+	_, err := w.newRun().validate(w.connection, w.offer("wrong"))
+	require.Equal(t, string(directory.CredentialsRejected), codeOf(err))
+	w.sync()
+}
+
+func TestValidateOfADisconnectedConnection(t *testing.T) {
+	w := setup(t, 1)
+	_, err := execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID})
+	require.NoError(t, err)
+	_, err = w.newRun().validate(w.connection, 0)
+	require.Equal(t, activities.Disconnected, codeOf(err))
+
+	_, err = w.newRun().validate(w.connection, w.offer("secret"))
+	require.NoError(t, err, "an offer connects it again")
+	w.sync()
+}
+
+func (w *world) offer(secret string) int64 {
+	w.t.Helper()
+	offer, err := w.record.OfferCredentials(w.t.Context(), w.connection.ID, directory.Credentials{ClientID: "client", ClientSecret: secret})
+	require.NoError(w.t, err)
+	return offer
+}
