@@ -3,31 +3,19 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
-
-	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
 
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 )
 
 const (
-	// HeartbeatTimeout is how soon a dead worker is noticed; FetchUsers says
-	// several times as often that it is alive.
-	HeartbeatTimeout  = 20 * time.Second
-	heartbeatInterval = HeartbeatTimeout / 4
 	// maxReads is how often a directory that changes while it is read, or
 	// contradicts itself, is read before the sync fails.
 	maxReads = 3
 	// confirmBatch is how many missing users are asked for at a time.
 	confirmBatch = 100
 )
-
-// errWorkerStops is the cause of a fetch that ends because its worker does.
-var errWorkerStops = errors.New("the worker is stopping")
 
 // FetchUsersInput says whose users to fetch.
 type FetchUsersInput struct {
@@ -42,38 +30,23 @@ type FetchUsersResult struct {
 	Requests int `json:"requests"`
 }
 
-// Progress is what FetchUsers says with its heartbeats.
-type Progress struct {
-	Pages    int `json:"pages"`
-	Users    int `json:"users"`
-	Requests int `json:"requests"`
-}
-
 // FetchUsers reads the whole directory of a connection into staging, under
 // the sync of the calling workflow run. What it has stored it does not read
 // again: the next attempt, on whichever worker, goes on at the last page.
 func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchUsersResult, error) {
-	f, err := a.newFetch(ctx, in)
-	if err != nil {
-		return FetchUsersResult{}, failure(ctx, err)
-	}
-	if f.sync.Outcome != db.Running {
-		return FetchUsersResult{Number: f.sync.Number}, nil
-	}
-	running, stop := f.keepAlive(ctx)
-	defer stop()
-	err = f.run(running)
-	if errors.Is(context.Cause(running), errWorkerStops) {
-		return FetchUsersResult{}, temporal.NewApplicationErrorWithOptions(errWorkerStops.Error(), "worker_stops",
-			temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond, Category: temporal.ApplicationErrorCategoryBenign})
-	}
-	if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
-		return FetchUsersResult{}, failure(ctx, err, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
-	}
-	if err != nil {
-		return FetchUsersResult{}, failure(ctx, err)
-	}
-	return FetchUsersResult{Number: f.sync.Number, Users: f.read.Users, Requests: f.read.Requests}, nil
+	return alive(ctx, func(ctx context.Context, report func(Progress)) (FetchUsersResult, error) {
+		f, err := a.newFetch(ctx, in, report)
+		if err != nil {
+			return FetchUsersResult{}, err
+		}
+		if f.sync.Outcome == db.Running {
+			err = f.run(ctx)
+		}
+		if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
+			err = failure(ctx, err, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
+		}
+		return FetchUsersResult{Number: f.sync.Number, Users: f.read.Users, Requests: f.read.Requests}, err
+	})
 }
 
 // fetch is the reading of one snapshot.
@@ -83,12 +56,12 @@ type fetch struct {
 	connection int64
 	sync       db.Sync
 	read       db.StagedRead
-	progress   atomic.Pointer[Progress]
+	report     func(Progress)
 
 	rereadPause time.Duration
 }
 
-func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput) (*fetch, error) {
+func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput, report func(Progress)) (*fetch, error) {
 	l, err := a.link(ctx, in.ConnectionID)
 	if err != nil {
 		return nil, err
@@ -102,39 +75,13 @@ func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput) (*fetch, 
 		return nil, err
 	}
 	f := &fetch{
-		record: a.Record, source: source, connection: in.ConnectionID, sync: sync,
+		record: a.Record, source: source, connection: in.ConnectionID, sync: sync, report: report,
 		rereadPause: cmp.Or(a.RereadPause, time.Second),
 	}
 	if sync.Outcome == db.Running {
 		f.read, err = a.Record.OpenStaging(ctx, in.ConnectionID, sync.Number)
 	}
 	return f, err
-}
-
-// keepAlive says how far the fetch has come, in short intervals until stop is
-// called, also while the source keeps it waiting. The context it returns ends
-// when the worker is about to stop, so that another worker can go on at once.
-func (f *fetch) keepAlive(ctx context.Context) (running context.Context, stop func()) {
-	running, cancel := context.WithCancelCause(ctx)
-	ticker := time.NewTicker(heartbeatInterval)
-	go func() {
-		defer ticker.Stop()
-		for {
-			select {
-			case <-running.Done():
-				return
-			case <-activity.GetWorkerStopChannel(ctx):
-				cancel(errWorkerStops)
-			case <-ticker.C:
-				if p := f.progress.Load(); p != nil {
-					activity.RecordHeartbeat(ctx, *p)
-				} else {
-					activity.RecordHeartbeat(ctx)
-				}
-			}
-		}
-	}()
-	return running, func() { cancel(nil) }
 }
 
 // run reads until one read is whole.
@@ -171,9 +118,7 @@ func (f *fetch) stage(ctx context.Context) func(directory.Page) error {
 	return func(page directory.Page) (err error) {
 		f.read, err = f.record.StagePage(ctx, f.connection, f.sync.Number, f.read, page)
 		if err == nil {
-			progress := Progress{Pages: f.read.Pages, Users: f.read.Users, Requests: f.read.Requests}
-			f.progress.Store(&progress)
-			activity.RecordHeartbeat(ctx, progress)
+			f.report(Progress{Pages: f.read.Pages, Users: f.read.Users, Requests: f.read.Requests})
 		}
 		return err
 	}

@@ -46,13 +46,15 @@ type RecordOutcomesInput struct {
 // RecordOutcomes applies the snapshot that FetchUsers staged for the calling
 // workflow run and evaluates the monitors, in one transaction.
 func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput) (SyncResult, error) {
-	sync, err := a.Record.ApplySnapshot(ctx, in.ConnectionID, runKey(ctx), db.ApplyOptions{
-		AcceptRemovals: in.AcceptRemovals, Becomes: in.Becomes,
+	return alive(ctx, func(ctx context.Context, _ func(Progress)) (SyncResult, error) {
+		sync, err := a.Record.ApplySnapshot(ctx, in.ConnectionID, runKey(ctx), db.ApplyOptions{
+			AcceptRemovals: in.AcceptRemovals, Becomes: in.Becomes,
+		})
+		if err != nil {
+			return SyncResult{}, err
+		}
+		return a.result(ctx, in.ConnectionID, sync)
 	})
-	if err != nil {
-		return SyncResult{}, failure(ctx, err)
-	}
-	return a.result(ctx, in.ConnectionID, sync)
 }
 
 // RecordFailureInput says why a sync was not completed.
@@ -93,10 +95,12 @@ type ConnectionInput struct {
 // EnableMonitors enables the monitors and evaluates them on the last applied
 // sync.
 func (a *Activities) EnableMonitors(ctx context.Context, in ConnectionInput) ([]MonitorSum, error) {
-	if err := a.Record.EnableMonitors(ctx, in.ConnectionID); err != nil {
-		return nil, failure(ctx, err)
-	}
-	return a.monitors(ctx, in.ConnectionID)
+	return alive(ctx, func(ctx context.Context, _ func(Progress)) ([]MonitorSum, error) {
+		if err := a.Record.EnableMonitors(ctx, in.ConnectionID); err != nil {
+			return nil, err
+		}
+		return a.monitors(ctx, in.ConnectionID)
+	})
 }
 
 // DisconnectInput says how to disconnect a connection.

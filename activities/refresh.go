@@ -12,9 +12,12 @@ type RefreshCredentialsInput struct {
 // RefreshCredentials replaces an access token that the source rejected, unless
 // that was done already.
 func (a *Activities) RefreshCredentials(ctx context.Context, in RefreshCredentialsInput) error {
-	l, err := a.link(ctx, in.ConnectionID)
-	if err == nil {
-		err = a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.refreshToken)
-	}
-	return failure(ctx, err)
+	_, err := alive(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
+		l, err := a.link(ctx, in.ConnectionID)
+		if err == nil {
+			err = a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.refreshToken)
+		}
+		return struct{}{}, err
+	})
+	return err
 }

@@ -26,8 +26,10 @@ type ValidateConnectionResult struct {
 // become the connection's own; an offer that was accepted before is not an
 // error.
 func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnectionInput) (ValidateConnectionResult, error) {
-	report, err := a.validate(ctx, in)
-	return ValidateConnectionResult{Report: report}, failure(ctx, err)
+	return alive(ctx, func(ctx context.Context, _ func(Progress)) (ValidateConnectionResult, error) {
+		report, err := a.validate(ctx, in)
+		return ValidateConnectionResult{Report: report}, err
+	})
 }
 
 func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (directory.Report, error) {

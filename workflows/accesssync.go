@@ -232,7 +232,7 @@ func (s *accessSyncRun) recordState(ctx workflow.Context) error {
 	if !s.unrecorded {
 		return nil
 	}
-	err := workflow.ExecuteActivity(withActivity(ctx, time.Minute, "record the connection's state"),
+	err := workflow.ExecuteActivity(withActivity(ctx, "record the connection's state"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: s.stateChange(s.in.Outlook)},
 	).Get(ctx, nil)
 	if problemOf(err).gone() {
@@ -277,7 +277,7 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	return workflow.ExecuteActivity(withActivity(ctx, time.Minute, "record that the workflow was cancelled"),
+	return workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: db.StateChange{
 			State: db.Paused, Reason: "its workflow was cancelled; resume starts it again",
 		}}).Get(ctx, nil)
@@ -286,7 +286,7 @@ func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 // endConnection destroys the credentials, and the record if that was asked.
 func (s *accessSyncRun) endConnection(ctx workflow.Context) error {
 	s.show(ctx)
-	if err := workflow.ExecuteActivity(withActivity(ctx, time.Minute, "destroy the credentials"),
+	if err := workflow.ExecuteActivity(withActivity(ctx, "destroy the credentials"),
 		activities.Disconnect, activities.DisconnectInput{ConnectionID: s.in.Connection.ID, Erase: s.disconnect.Erase},
 	).Get(ctx, nil); err != nil {
 		return err

@@ -81,7 +81,7 @@ func (c *connect) enter(ctx workflow.Context, step string) {
 func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error) {
 	c.enter(ctx, StepValidate)
 	var validated activities.ValidateConnectionResult
-	if err := workflow.ExecuteActivity(withActivity(ctx, 5*time.Minute, "get a token; read the version and the privileges"),
+	if err := workflow.ExecuteActivity(withLongActivity(ctx, "get a token; read the version and the privileges"),
 		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: c.in.Connection.ID},
 	).Get(ctx, &validated); err != nil {
 		return result, err
@@ -105,7 +105,7 @@ func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error
 	c.sync = &sync
 
 	c.enter(ctx, StepMonitors)
-	if err := workflow.ExecuteActivity(withActivity(ctx, time.Minute, "enable the monitors and evaluate them"),
+	if err := workflow.ExecuteActivity(withLongActivity(ctx, "enable the monitors and evaluate them"),
 		activities.EnableMonitors, activities.ConnectionInput{ConnectionID: c.in.Connection.ID},
 	).Get(ctx, &sync.Monitors); err != nil {
 		return result, err
@@ -132,7 +132,7 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 	}).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return err
 	}
-	return workflow.ExecuteActivity(withActivity(ctx, time.Minute, "record that the connection is active"),
+	return workflow.ExecuteActivity(withActivity(ctx, "record that the connection is active"),
 		activities.RecordState, activities.RecordStateInput{
 			ConnectionID: c.in.Connection.ID, Becomes: db.StateChange{State: db.Active, NextSyncAt: &next},
 		}).Get(ctx, nil)
@@ -143,7 +143,7 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 func (c *connect) discard(ctx workflow.Context) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	return workflow.ExecuteActivity(withActivity(ctx, time.Minute, "forget the connection: it could not be made"),
+	return workflow.ExecuteActivity(withActivity(ctx, "forget the connection: it could not be made"),
 		activities.DiscardConnection, activities.ConnectionInput{ConnectionID: c.in.Connection.ID},
 	).Get(ctx, nil)
 }

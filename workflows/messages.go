@@ -67,7 +67,7 @@ func (s *accessSyncRun) knows(updateID string) bool {
 func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, updateID string) error {
 	s.reconnecting++
 	defer func() { s.reconnecting-- }()
-	if err := workflow.ExecuteActivity(withActivity(ctx, 5*time.Minute, "try the credentials"),
+	if err := workflow.ExecuteActivity(withLongActivity(ctx, "try the credentials"),
 		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: s.in.Connection.ID, Offer: r.Offer},
 	).Get(ctx, nil); err != nil {
 		return err

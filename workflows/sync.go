@@ -44,7 +44,7 @@ func (s syncOnce) attempt(ctx workflow.Context) (result activities.SyncResult, e
 	if err := s.fetch(ctx); err != nil {
 		return result, err
 	}
-	err = workflow.ExecuteActivity(withActivity(ctx, time.Hour, "apply the snapshot and evaluate the monitors"),
+	err = workflow.ExecuteActivity(withLongActivity(ctx, "apply the snapshot and evaluate the monitors"),
 		activities.RecordOutcomes, activities.RecordOutcomesInput{
 			ConnectionID: s.connection.ID, AcceptRemovals: s.acceptRemovals, Becomes: s.becomes(problem{}),
 		}).Get(ctx, &result)
@@ -56,7 +56,7 @@ func (s syncOnce) attempt(ctx workflow.Context) (result activities.SyncResult, e
 func (s syncOnce) fetch(ctx workflow.Context) error {
 	var last *activities.RejectedToken
 	for refreshes := 0; ; refreshes++ {
-		err := workflow.ExecuteActivity(withFetch(ctx), activities.FetchUsers, activities.FetchUsersInput{
+		err := workflow.ExecuteActivity(withLongActivity(ctx, "read the directory page by page"), activities.FetchUsers, activities.FetchUsersInput{
 			ConnectionID: s.connection.ID, Trigger: s.trigger,
 		}).Get(ctx, nil)
 		p := problemOf(err)
@@ -67,7 +67,7 @@ func (s syncOnce) fetch(ctx workflow.Context) error {
 			return temporal.NewNonRetryableApplicationError(
 				"every access token is rejected soon after it was issued", string(directory.CredentialsRejected), nil)
 		}
-		if err := workflow.ExecuteActivity(withActivity(ctx, 2*time.Minute, "replace the access token that Jamf rejected"),
+		if err := workflow.ExecuteActivity(withLongActivity(ctx, "replace the access token that Jamf rejected"),
 			activities.RefreshCredentials, activities.RefreshCredentialsInput{
 				ConnectionID: s.connection.ID, Generation: p.rejected.Generation,
 			}).Get(ctx, nil); err != nil {
@@ -78,7 +78,7 @@ func (s syncOnce) fetch(ctx workflow.Context) error {
 }
 
 func (s syncOnce) recordFailure(ctx workflow.Context, p problem) (result activities.SyncResult, err error) {
-	err = workflow.ExecuteActivity(withActivity(ctx, time.Minute, "record why the sync failed"),
+	err = workflow.ExecuteActivity(withActivity(ctx, "record why the sync failed"),
 		activities.RecordFailure, activities.RecordFailureInput{
 			ConnectionID: s.connection.ID, Trigger: s.trigger, Code: p.code, Reason: p.reason, Becomes: s.becomes(p),
 		}).Get(ctx, &result)
@@ -116,9 +116,10 @@ func problemOf(err error) problem {
 
 // withActivity sets the options of an activity that is tried until it
 // succeeds or its error says that another try is of no use.
-func withActivity(ctx workflow.Context, atMost time.Duration, summary string) workflow.Context {
+func withActivity(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: atMost,
+		// A dead worker is noticed when this has passed.
+		StartToCloseTimeout: activities.HeartbeatTimeout,
 		Summary:             summary,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second,
@@ -126,6 +127,8 @@ func withActivity(ctx workflow.Context, atMost time.Duration, summary string) wo
 	})
 }
 
-func withFetch(ctx workflow.Context) workflow.Context {
-	return workflow.WithHeartbeatTimeout(withActivity(ctx, 6*time.Hour, "read the directory page by page"), activities.HeartbeatTimeout)
+// withLongActivity is withActivity for one that may take long and heartbeats.
+func withLongActivity(ctx workflow.Context, summary string) workflow.Context {
+	ctx = workflow.WithStartToCloseTimeout(withActivity(ctx, summary), 6*time.Hour)
+	return workflow.WithHeartbeatTimeout(ctx, activities.HeartbeatTimeout)
 }

@@ -1,0 +1,67 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+)
+
+const (
+	// HeartbeatTimeout is how soon a dead worker is noticed; activities that
+	// may take longer say several times as often that they are alive.
+	HeartbeatTimeout  = 20 * time.Second
+	heartbeatInterval = HeartbeatTimeout / 4
+)
+
+// errWorkerStops is the cause of work that ends because its worker does.
+var errWorkerStops = errors.New("the worker is stopping")
+
+// Progress is what FetchUsers says with its heartbeats.
+type Progress struct {
+	Pages    int `json:"pages"`
+	Users    int `json:"users"`
+	Requests int `json:"requests"`
+}
+
+// alive does the work of an activity that may take long: a source can keep it
+// waiting, and a snapshot can be large. Meanwhile it says in short intervals
+// that the worker lives, with the progress last reported. When the worker is
+// about to stop the work is cancelled, and another worker goes on at once.
+func alive[T any](ctx context.Context, work func(ctx context.Context, report func(Progress)) (T, error)) (T, error) {
+	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var last atomic.Pointer[Progress]
+	go beat(running, cancel, &last)
+	result, err := work(running, func(p Progress) {
+		last.Store(&p)
+		activity.RecordHeartbeat(ctx, p)
+	})
+	if err != nil && errors.Is(context.Cause(running), errWorkerStops) {
+		return result, temporal.NewApplicationErrorWithOptions(errWorkerStops.Error(), "worker_stops",
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond, Category: temporal.ApplicationErrorCategoryBenign})
+	}
+	return result, failure(ctx, err)
+}
+
+func beat(ctx context.Context, cancel context.CancelCauseFunc, last *atomic.Pointer[Progress]) {
+	ticker := time.NewTicker(heartbeatInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-activity.GetWorkerStopChannel(ctx):
+			cancel(errWorkerStops)
+		case <-ticker.C:
+			if p := last.Load(); p != nil {
+				activity.RecordHeartbeat(ctx, *p)
+			} else {
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}
+}
