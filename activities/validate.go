@@ -50,7 +50,14 @@ func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (
 			return a.accept(ctx, l, in.Offer, offered)
 		}
 	}
-	return probe(ctx, l, &recordTokens{record: a.Record, link: l})
+	report, err := probe(ctx, l, &recordTokens{record: a.Record, link: l})
+	if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
+		if err := a.Record.ReplaceToken(ctx, c.ID, e.Generation, l.refreshToken); err != nil {
+			return directory.Report{}, err
+		}
+		return probe(ctx, l, &recordTokens{record: a.Record, link: l})
+	}
+	return report, err
 }
 
 func (a *Activities) accept(ctx context.Context, l link, offer int64, offered directory.Credentials) (directory.Report, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 )
 
 var (
@@ -150,7 +151,7 @@ func isUniqueViolation(err error) bool { return hasCode(err, "23505") }
 
 func isForeignKeyViolation(err error) bool { return hasCode(err, "23503") }
 
-func hasCode(err error, code pq.ErrorCode) bool {
+func hasCode(err error, code pqerror.Code) bool {
 	pqErr, ok := errors.AsType[*pq.Error](err)
 	return ok && pqErr.Code == code
 }
