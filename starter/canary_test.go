@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/sdk/v1"
 	"go.temporal.io/api/workflow/v1"
@@ -47,7 +49,7 @@ func searchForCanaries(ctx context.Context) error {
 	words := canaries()
 	var errs []error
 	for _, w := range worlds {
-		errs = append(errs, w.searchLogs(words), w.searchHistories(ctx, words))
+		errs = append(errs, w.searchLogs(words), w.searchHistories(ctx, words), w.searchDatabase(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -70,6 +72,37 @@ func (w *world) searchLogs(words [][]byte) error {
 			if err := search(name, line, words); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// aboutPeople are the tables that hold what is known of people. No other holds
+// any of it, and none holds a secret that is not sealed.
+var aboutPeople = []string{"accounts", "staged_accounts", "changes", "people", "person_addresses", "findings"}
+
+func (w *world) searchDatabase(ctx context.Context) error {
+	database, err := sqlx.ConnectContext(ctx, "postgres", w.databaseURL)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	var tables []string
+	if err := database.SelectContext(ctx, &tables, `
+		SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`); err != nil {
+		return err
+	}
+	for _, table := range tables {
+		word := canary
+		if slices.Contains(aboutPeople, table) {
+			word = "canary-secret"
+		}
+		var found int
+		if err := database.GetContext(ctx, &found, `SELECT count(*) FROM `+table+` t WHERE t::text ILIKE '%' || $1 || '%'`, word); err != nil {
+			return err
+		}
+		if found > 0 {
+			return fmt.Errorf("%d rows of table %s of %s hold the word %q", found, table, w.namespace, word)
 		}
 	}
 	return nil

@@ -20,11 +20,15 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"jamf-access-review/db/localpostgres"
+	"jamf-access-review/workflows/localtemporal"
 )
 
 // world is a database, a namespace of Temporal, a keyset, and the workers that
 // work with them.
 type world struct {
+	temporal    *localtemporal.Server
 	namespace   string
 	dir         string
 	databaseURL string
@@ -42,34 +46,43 @@ var (
 // newWorld makes a world without workers. Its logs are searched and its workers
 // are ended when all tests have run.
 func newWorld(ctx context.Context, namespace string) (*world, error) {
+	w, err := newWorldOn(ctx, namespace, postgres, temporal)
+	if w != nil {
+		worldsMu.Lock()
+		defer worldsMu.Unlock()
+		worlds = append(worlds, w)
+	}
+	return w, err
+}
+
+// newWorldOn is newWorld on servers that are not everybody's, for whoever ends
+// it. A world that is returned with an error has to be ended too.
+func newWorldOn(ctx context.Context, namespace string, postgres *localpostgres.Server, temporal *localtemporal.Server) (*world, error) {
 	dir, err := publicDir()
 	if err != nil {
 		return nil, err
 	}
-	w := &world{namespace: namespace, dir: dir}
-	worldsMu.Lock()
-	worlds = append(worlds, w)
-	worldsMu.Unlock()
+	w := &world{temporal: temporal, namespace: namespace, dir: dir}
 	if w.databaseURL, err = postgres.CreateDatabase(ctx, "test_"+namespace, ""); err != nil {
-		return nil, err
+		return w, err
 	}
 	if w.client, err = client.DialContext(ctx, client.Options{
 		HostPort: temporal.Address, Namespace: namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
 	}); err != nil {
-		return nil, err
+		return w, err
 	}
 	if namespace != "default" {
 		if _, err := w.client.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
 			Namespace: namespace, WorkflowExecutionRetentionPeriod: durationpb.New(72 * time.Hour),
 		}); err != nil {
-			return nil, err
+			return w, err
 		}
 	}
 	for _, args := range [][]string{{"keys", "create", w.keyset()}, {"migrate"}} {
 		cmd := exec.CommandContext(ctx, program("starter"), args...)
 		cmd.Env = w.env()
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("starter %v: %w\n%s", args, err, out)
+			return w, fmt.Errorf("starter %v: %w\n%s", args, err, out)
 		}
 	}
 	return w, nil
@@ -91,7 +104,7 @@ func (w *world) keyset() string { return filepath.Join(w.dir, "keyset.json") }
 func (w *world) env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TZ=America/St_Johns",
-		"DATABASE_URL=" + w.databaseURL, "TEMPORAL_ADDRESS=" + temporal.Address, "TEMPORAL_NAMESPACE=" + w.namespace,
+		"DATABASE_URL=" + w.databaseURL, "TEMPORAL_ADDRESS=" + w.temporal.Address, "TEMPORAL_NAMESPACE=" + w.namespace,
 		"JAMF_ACCESS_KEYSET=" + w.keyset(), "JAMF_ACCESS_HOME=" + filepath.Join(w.dir, "home"),
 	}
 }
