@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,7 +40,9 @@ type Connection struct {
 	// Every is the time from one scheduled sync to the next.
 	Every time.Duration
 	// ExitGrace is how long after leaving a person's account may stay active.
-	ExitGrace  time.Duration
+	ExitGrace time.Duration
+	// Hold says which snapshots are held for a person to accept.
+	Hold       Hold
 	State      State
 	Reason     string // why it is in a state that wants attention
 	NextSyncAt *time.Time
@@ -61,13 +64,25 @@ type NewConnection struct {
 	Scope        directory.Scope
 	Every        time.Duration
 	ExitGrace    time.Duration
+	Hold         Hold // the zero Hold stands for DefaultHold
 	Credentials  directory.Credentials
 }
+
+// Hold is the brake of a connection: a snapshot that would remove or
+// deactivate more than both of these is held.
+type Hold struct {
+	Percent int // of the present accounts
+	Count   int
+}
+
+// DefaultHold is the brake where none was chosen.
+func DefaultHold() Hold { return Hold{Percent: 30, Count: 5} }
 
 // CreateConnection records a new connection, in state Connecting, with its
 // credentials sealed. It returns ErrAlreadyExists when the name is taken, so
 // a second call with the same name changes nothing.
 func (d *DB) CreateConnection(ctx context.Context, c NewConnection) (Connection, error) {
+	c.Hold = cmp.Or(c.Hold, DefaultHold())
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		var org int64
 		if err := tx.GetContext(ctx, &org, `
@@ -78,10 +93,10 @@ func (d *DB) CreateConnection(ctx context.Context, c NewConnection) (Connection,
 		}
 		var id int64
 		if err := tx.GetContext(ctx, &id, `
-			INSERT INTO connections (organization_id, name, source, base_url, account, scope, every_seconds, exit_grace_seconds, state, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'connecting', $9)
+			INSERT INTO connections (organization_id, name, source, base_url, account, scope, every_seconds, exit_grace_seconds, hold_percent, hold_count, state, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'connecting', $11)
 			RETURNING id`,
-			org, c.Name, c.Source, c.BaseURL, c.Account, c.Scope, seconds(c.Every), seconds(c.ExitGrace), now); err != nil {
+			org, c.Name, c.Source, c.BaseURL, c.Account, c.Scope, seconds(c.Every), seconds(c.ExitGrace), c.Hold.Percent, c.Hold.Count, now); err != nil {
 			return err
 		}
 		sealed, err := d.seal(forCredentials, id, c.Credentials)
@@ -245,7 +260,7 @@ func lockConnection(ctx context.Context, tx *sqlx.Tx, connectionID int64) (Conne
 }
 
 const selectConnection = `
-	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.account, c.scope, c.every_seconds, c.exit_grace_seconds,
+	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.account, c.scope, c.every_seconds, c.exit_grace_seconds, c.hold_percent, c.hold_count,
 		c.state, c.state_reason, c.next_sync_at, c.created_at, c.applied_number,
 		c.source_version, c.limitations, c.single_sign_on
 	FROM connections c JOIN organizations o ON o.id = c.organization_id`
@@ -260,6 +275,8 @@ type connectionRow struct {
 	Scope            directory.Scope `db:"scope"`
 	EverySeconds     int64           `db:"every_seconds"`
 	ExitGraceSeconds int64           `db:"exit_grace_seconds"`
+	HoldPercent      int             `db:"hold_percent"`
+	HoldCount        int             `db:"hold_count"`
 	State            State           `db:"state"`
 	StateReason      string          `db:"state_reason"`
 	NextSyncAt       *time.Time      `db:"next_sync_at"`
@@ -275,6 +292,7 @@ func (r connectionRow) connection() (Connection, error) {
 		ID: r.ID, Name: r.Name, Organization: r.Organization, Source: r.Source, BaseURL: r.BaseURL, Account: r.Account, Scope: r.Scope,
 		Every:     time.Duration(r.EverySeconds) * time.Second,
 		ExitGrace: time.Duration(r.ExitGraceSeconds) * time.Second,
+		Hold:      Hold{Percent: r.HoldPercent, Count: r.HoldCount},
 		State:     r.State, Reason: r.StateReason, NextSyncAt: r.NextSyncAt, CreatedAt: r.CreatedAt,
 		AppliedSync: r.AppliedNumber,
 		Report:      directory.Report{Version: r.SourceVersion},

@@ -9,13 +9,6 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-// The brake: a snapshot that takes access from more accounts than both of
-// these is held for a person to accept.
-const (
-	brakeCount   = 5
-	brakePercent = 30
-)
-
 // snapshotCounts is what a staged snapshot would do, before it does it.
 type snapshotCounts struct {
 	staged       int
@@ -84,9 +77,9 @@ func (c snapshotCounts) check(summary directory.Summary) error {
 }
 
 // brake says why a snapshot is to be held, or "".
-func (c snapshotCounts) brake() string {
+func (c snapshotCounts) brake(hold Hold) string {
 	switch {
-	case c.taken > brakeCount && c.taken*100 > brakePercent*c.present:
+	case c.taken > hold.Count && c.taken*100 > hold.Percent*c.present:
 		return fmt.Sprintf("it would remove or deactivate %d of %d accounts", c.taken, c.present)
 	case c.admins > 0 && c.adminsKept == 0:
 		return fmt.Sprintf("it would remove or deactivate every full administrator (%d)", c.admins)

@@ -133,3 +133,13 @@ func TestHeldSnapshotLeavesTheRecordAsItWas(t *testing.T) {
 	require.Equal(t, "", r.reload(c).Reason)
 	require.Zero(t, r.monitors(c)[AccessRemovedOnExit].Failing)
 }
+
+func TestTheBrakeIsTheConnectionsOwn(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	n := newConnection("acme")
+	n.Hold = Hold{Percent: 10, Count: 0}
+	c := r.create(n)
+	r.sync(c, account("1"), auditor("2"), auditor("3"))
+	require.Equal(t, Held, r.sync(c, account("1"), auditor("2")).Outcome)
+}

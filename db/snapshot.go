@@ -46,7 +46,7 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 			return err
 		}
 		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
-		if why := snapshot.counts.brake(); why != "" && !options.AcceptRemovals {
+		if why := snapshot.counts.brake(connection.Hold); why != "" && !options.AcceptRemovals {
 			s.Outcome, s.Error, s.Reason = Held, "held", why
 			options.Becomes.Reason = why
 		} else if err := apply(ctx, tx, connection, snapshot.summary, &s); err != nil {

@@ -47,6 +47,7 @@ type connectOptions struct {
 	every        time.Duration
 	exitGrace    time.Duration
 	organization string
+	hold         db.Hold
 	confirmed    bool
 }
 
@@ -76,6 +77,8 @@ this machine could read.`,
 	f.DurationVar(&o.every, "every", 6*time.Hour, "time between syncs, from 10s")
 	f.DurationVar(&o.exitGrace, "exit-grace", 24*time.Hour, "how long after leaving a person's account may stay active")
 	f.StringVar(&o.organization, "org", "default", "organization whose staff roster applies")
+	f.IntVar(&o.hold.Percent, "hold-percent", db.DefaultHold().Percent, "a sync that removes or deactivates more than this share of the accounts,")
+	f.IntVar(&o.hold.Count, "hold-count", db.DefaultHold().Count, "and more than this number of them, is held for a person to accept")
 	f.BoolVar(&o.confirmed, "confirm-admin", false, "confirm that you have admin access to this Jamf")
 	return cmd
 }
@@ -114,7 +117,7 @@ func (a *app) connect(ctx context.Context, name string, o connectOptions) error 
 	}
 	c, err := a.create(ctx, record, t, db.NewConnection{
 		Name: name, Organization: o.organization, Source: directory.JamfPro, BaseURL: base.String(),
-		Scope: directory.Scope(o.scope), Every: o.every, ExitGrace: o.exitGrace,
+		Scope: directory.Scope(o.scope), Every: o.every, ExitGrace: o.exitGrace, Hold: o.hold,
 		Credentials: directory.Credentials{ClientID: o.clientID, ClientSecret: secret},
 	})
 	if err != nil {
@@ -133,6 +136,8 @@ func (o connectOptions) check(name string) error {
 		return usagef("--every is at least %s", workflows.MinInterval)
 	case o.exitGrace < 0:
 		return usagef("--exit-grace is not negative")
+	case o.hold.Percent < 0 || o.hold.Percent > 100 || o.hold.Count < 0 || o.hold == (db.Hold{}):
+		return usagef("--hold-percent is from 0 to 100 and --hold-count not negative, and one of them is not 0")
 	case o.organization == "":
 		return usagef("--org is not empty")
 	}

@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"testing"
 	"time"
 
@@ -139,4 +140,31 @@ func TestDisconnectEndsAConnectInFlight(t *testing.T) {
 	s.refuse(6, "not_found", "status", s.name)
 	s.jamf.SetLatency(0)
 	require.Equal(t, 1, s.connect().Sync.Number)
+}
+
+// A message may come at any moment of a run, also at its very end, when the
+// next run is about to begin.
+func TestAMessageIsHeardAtAnyMomentOfASync(t *testing.T) {
+	t.Parallel()
+	for events := 4; events <= 24; events++ {
+		t.Run(fmt.Sprintf("after %d events", events), func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.connect()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			first := s.newestRun()
+			require.NoError(t, s.world.client.SignalWorkflow(ctx, s.workflow(), "", "resync", nil))
+			for {
+				d, err := s.world.client.DescribeWorkflowExecution(ctx, s.workflow(), "")
+				require.NoError(t, err)
+				if d.WorkflowExecutionInfo.HistoryLength >= int64(events) || d.WorkflowExecutionInfo.Execution.RunId != first {
+					break
+				}
+			}
+			require.NoError(t, s.world.client.SignalWorkflow(ctx, s.workflow(), "", "disconnect", nil))
+			require.NoError(t, s.world.client.GetWorkflow(ctx, s.workflow(), "").Get(ctx, nil))
+			require.Equal(t, "disconnected", s.status().State)
+		})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,9 @@ func start(ctx context.Context) error {
 }
 
 func build(ctx context.Context, packages ...string) error {
+	if err := noteSources(); err != nil {
+		return err
+	}
 	for _, p := range packages {
 		cmd := exec.CommandContext(ctx, "go", "build", "-o", program(p), "jamf-access-review/"+p)
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -102,6 +106,24 @@ func build(ctx context.Context, packages ...string) error {
 		}
 	}
 	return nil
+}
+
+// noteSources looks at every source of the programs, which go test does not
+// know to be part of these tests: without it, it would answer from its cache
+// after they changed.
+func noteSources() error {
+	return filepath.WalkDir("..", func(path string, entry os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != ".." && strings.HasPrefix(entry.Name(), "."):
+			return filepath.SkipDir
+		case entry.IsDir():
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
 }
 
 func program(name string) string { return filepath.Join(programs, name) }

@@ -118,18 +118,18 @@ func TestEachRunIsOneSync(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.connect()
-	seen := map[string]bool{s.run1(): true}
+	seen := map[string]bool{s.newestRun(): true}
 	for range 3 {
 		s.resync()
-		await(t, "the next run", func() bool { return !seen[s.run1()] })
-		seen[s.run1()] = true
+		await(t, "the next run", func() bool { return !seen[s.newestRun()] })
+		seen[s.newestRun()] = true
 	}
 	require.Len(t, seen, 4)
 	require.Equal(t, 4, s.syncs()[0].Number)
 }
 
-// run1 is the id of the workflow's newest run.
-func (s *subject) run1() string {
+// newestRun is the id of the workflow's newest run.
+func (s *subject) newestRun() string {
 	s.t.Helper()
 	description, err := s.world.client.DescribeWorkflowExecution(s.t.Context(), s.workflow(), "")
 	require.NoError(s.t, err)

@@ -20,17 +20,18 @@ import (
 func main() {
 	level := slog.LevelInfo
 	flag.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	maxBody := flag.Int64("max-body", 32<<20, "largest body, in bytes, that is read from a source")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	if err := run(ctx, logger); err != nil {
+	if err := run(ctx, logger, *maxBody); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, logger *slog.Logger) error {
+func run(ctx context.Context, logger *slog.Logger, maxBody int64) error {
 	s, err := settings.Load()
 	if err != nil {
 		return err
@@ -47,5 +48,5 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return service.Run(ctx, service.Config{DatabaseURL: databaseURL, Keyset: keyset, Temporal: temporal, Logger: logger}, nil)
+	return service.Run(ctx, service.Config{DatabaseURL: databaseURL, Keyset: keyset, Temporal: temporal, Logger: logger, MaxBody: maxBody}, nil)
 }

@@ -18,6 +18,8 @@ CREATE TABLE connections (
     scope               text        NOT NULL CHECK (scope IN ('admins', 'everyone')),
     every_seconds       bigint      NOT NULL CHECK (every_seconds > 0),
     exit_grace_seconds  bigint      NOT NULL CHECK (exit_grace_seconds >= 0),
+    hold_percent        integer     NOT NULL CHECK (hold_percent BETWEEN 0 AND 100),
+    hold_count          integer     NOT NULL CHECK (hold_count >= 0),
     state               text        NOT NULL CHECK (state IN ('connecting', 'active', 'needs_reconnect', 'paused', 'disconnected')),
     state_reason        text        NOT NULL DEFAULT '',
     next_sync_at        timestamptz,

@@ -30,6 +30,9 @@ type Config struct {
 	Keyset      *db.Keyset
 	Temporal    client.Options
 	Logger      *slog.Logger
+	// MaxBody is the largest body, in bytes, that is read from a source; 0
+	// means as package httpclient has it.
+	MaxBody int64
 }
 
 // Run works until ctx ends, or until the worker cannot go on. It brings the
@@ -62,7 +65,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 		OnFatalError:                func(err error) { fatal <- err },
 	})
 	workflows.Register(w)
-	(&activities.Activities{Record: record, Providers: providers()}).Register(w)
+	(&activities.Activities{Record: record, Providers: providers(c)}).Register(w)
 	if err := w.Start(); err != nil {
 		return &TemporalError{Address: options.HostPort, Cause: err}
 	}
@@ -80,9 +83,9 @@ func Run(ctx context.Context, c Config, ready func()) error {
 }
 
 // providers are the sorts of sources there are.
-func providers() map[string]directory.Provider {
+func providers(c Config) map[string]directory.Provider {
 	return map[string]directory.Provider{
-		directory.JamfPro: jamf.NewProvider(httpclient.Config{}),
+		directory.JamfPro: jamf.NewProvider(httpclient.Config{MaxBody: c.MaxBody}),
 	}
 }
 
