@@ -156,9 +156,17 @@ func (s *accessSyncRun) scheduled() bool { return !s.in.Paused && !s.in.Rejected
 func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	syncing, cancel := workflow.WithCancel(ctx)
 	defer cancel()
+	changed := false // while the sync ran
 	workflow.Go(syncing, func(ctx workflow.Context) {
-		if workflow.Await(ctx, func() bool { return s.disconnect != nil }) == nil {
-			cancel()
+		for workflow.Await(ctx, func() bool { return s.disconnect != nil || s.unrecorded }) == nil {
+			if s.disconnect != nil {
+				cancel()
+				return
+			}
+			changed = true
+			if err := s.recordState(ctx); err != nil {
+				workflow.GetLogger(ctx).Warn("The state is recorded with the sync's end", "connection", s.in.Connection.Name, "error", err)
+			}
 		}
 	})
 	s.running = true
@@ -183,6 +191,9 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 		return err
 	}
 	s.in.LastSync, s.in.Answered, s.in.Outlook = &result, s.current.Updates, outlook
+	// What was recorded meanwhile and what the sync recorded may have come in
+	// either order.
+	s.unrecorded = s.unrecorded || changed
 	if s.in.Every != every {
 		s.in.NextSyncAt = s.nextSync(ctx)
 	}

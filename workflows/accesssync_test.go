@@ -321,6 +321,25 @@ func TestPauseStopsTheScheduleAndResumeStartsIt(t *testing.T) {
 	b.keep("paused-and-resumed", run.GetID(), run.GetRunID())
 }
 
+func TestAPauseDuringASyncIsRecordedAtOnceAndStays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	gate := make(chan struct{})
+	b.stage.fetch = func(activities.FetchUsersInput) error { <-gate; return nil }
+	b.start(b.idle())
+	b.signal(ResyncMessage, nil)
+	b.eventually(func() bool { return len(b.stage.fetched()) == 1 }, "a sync is under way")
+	b.signal(PauseMessage, nil)
+	paused := func() bool {
+		states := b.stage.recorded()
+		return len(states) > 0 && states[len(states)-1].State == db.Paused
+	}
+	b.eventually(paused, "the record knows while the sync goes on")
+	close(gate)
+	b.eventually(func() bool { return b.status().LastSync != nil }, "the sync ends")
+	require.True(t, paused())
+}
+
 func TestAWrongIntervalChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
