@@ -28,12 +28,8 @@ func (s *accessSyncRun) setup(ctx workflow.Context) error {
 		return err
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		selector := workflow.NewSelector(ctx)
-		for _, signal := range s.signals() {
-			selector.AddReceive(signal.channel(ctx), func(workflow.ReceiveChannel, bool) { signal.receive(ctx) })
-		}
-		for {
-			selector.Select(ctx)
+		for workflow.Await(ctx, func() bool { return s.signalled(ctx) }) == nil {
+			s.drainSignals(ctx)
 		}
 	})
 	return nil
@@ -146,4 +142,16 @@ func (s *accessSyncRun) drainSignals(ctx workflow.Context) {
 		for signal.receive(ctx) {
 		}
 	}
+}
+
+// signalled says whether a signal has come that was not taken yet. A selector
+// would not do: it takes a signal out of its channel when it comes and acts on
+// it later, and a run that ends in between would lose it.
+func (s *accessSyncRun) signalled(ctx workflow.Context) bool {
+	for _, signal := range s.signals() {
+		if signal.channel(ctx).Len() > 0 {
+			return true
+		}
+	}
+	return false
 }
