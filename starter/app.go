@@ -116,12 +116,16 @@ func (a *app) temporal(ctx context.Context) (client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.openTemporal, err = dial(ctx, options)
+	return a.openTemporal, err
+}
+
+func dial(ctx context.Context, options client.Options) (client.Client, error) {
 	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
 		return nil, &service.TemporalError{Address: options.HostPort, Cause: err}
 	}
-	a.openTemporal = c
 	return c, nil
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +19,7 @@ import (
 	"jamf-access-review/activities/directory/jamf/jamftest"
 	"jamf-access-review/db"
 	"jamf-access-review/db/localprocess"
+	"jamf-access-review/starter/output"
 	"jamf-access-review/starter/stack"
 	"jamf-access-review/worker/settings"
 	"jamf-access-review/workflows"
@@ -163,39 +166,44 @@ func saveDemo(home string, state demoState) error {
 // showDemo connects the simulated Jamf Pro, or syncs it when it is connected
 // already, and prints what a person would look at.
 func (a *app) showDemo(ctx context.Context, st *stack.Stack, jamf *simulatedJamf) error {
-	record, err := a.record(ctx)
+	if err := a.useStack(ctx, st); err != nil {
+		return err
+	}
+	// In JSON there is one document, and that is at the end.
+	out := a.out
+	if a.format == output.JSON {
+		a.out = io.Discard
+	}
+	err := a.syncDemo(ctx, jamf)
+	a.out = out
 	if err != nil {
 		return err
 	}
-	if err := record.ImportRoster(ctx, "default", demoRoster(jamf.Accounts(), time.Now())); err != nil {
+	views, err := a.monitorViews(ctx, demoConnection)
+	if err != nil {
 		return err
 	}
-	if _, err := record.Connection(ctx, demoConnection); errors.Is(err, db.ErrNotFound) {
-		err = a.connectDemo(ctx, record, jamf.base)
-		if err != nil {
-			return err
-		}
-	} else if err != nil {
-		return err
-	} else if err := a.resync(ctx, demoConnection, false, workflows.ResyncRequest{AcceptRemovals: true}); err != nil {
-		return err
+	if a.format == output.JSON {
+		return output.WriteJSON(a.out, demoView{
+			Connection: demoConnection, Monitors: views, TemporalUI: demoPage(st), JamfURL: jamf.base,
+		})
 	}
 	a.tell("\nWho can administer it\n")
 	if err := a.users(ctx, demoConnection, false); err != nil {
 		return err
 	}
 	a.tell("\nWhat the monitors say\n")
-	views, err := a.monitorViews(ctx, demoConnection)
-	if err != nil {
-		return err
-	}
 	if err := a.printMonitors(views, demoFindings); err != nil {
 		return err
 	}
-	a.tell(`
+	a.tell(whereToLook, demoPage(st), jamf.base, demoClientID, demoClientSecret)
+	return nil
+}
+
+const whereToLook = `
 Where to look
   This connection in Temporal's UI
-    %s/namespaces/default/workflows?query=%s
+    %s
   The simulated Jamf Pro
     %s (client id %s, client secret %s)
 
@@ -204,9 +212,39 @@ What to try, in another terminal in this folder
   go run ./starter resync demo
   go run ./starter changes demo
   go run ./starter monitors demo --check; echo "exit status $?"
-  go run ./starter pause demo`,
-		st.UIAddress, "WorkflowId%3D%22access-sync%2Fdemo%22", jamf.base, demoClientID, demoClientSecret)
-	return nil
+  go run ./starter pause demo`
+
+// demoView is what demo prints as JSON.
+type demoView struct {
+	Connection string        `json:"connection"`
+	Monitors   []monitorView `json:"monitors"`
+	TemporalUI string        `json:"temporal_ui"`
+	JamfURL    string        `json:"jamf_url"`
+}
+
+// demoPage is the address of the demo's runs in Temporal's UI.
+func demoPage(st *stack.Stack) string {
+	query := url.QueryEscape(fmt.Sprintf("WorkflowId=%q", workflows.AccessSyncID(demoConnection)))
+	return st.UIAddress + "/namespaces/default/workflows?query=" + query
+}
+
+// syncDemo imports the roster, and connects the simulated Jamf Pro or syncs it.
+func (a *app) syncDemo(ctx context.Context, jamf *simulatedJamf) error {
+	record, err := a.record(ctx)
+	if err != nil {
+		return err
+	}
+	if err := record.ImportRoster(ctx, "default", demoRoster(jamf.Accounts(), time.Now())); err != nil {
+		return err
+	}
+	_, err = record.Connection(ctx, demoConnection)
+	if errors.Is(err, db.ErrNotFound) {
+		return a.connectDemo(ctx, record, jamf.base)
+	}
+	if err != nil {
+		return err
+	}
+	return a.resync(ctx, demoConnection, false, workflows.ResyncRequest{AcceptRemovals: true})
 }
 
 func (a *app) connectDemo(ctx context.Context, record *db.DB, base string) error {

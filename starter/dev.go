@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"go.temporal.io/sdk/client"
 
+	"jamf-access-review/db"
 	"jamf-access-review/db/localpostgres"
 	"jamf-access-review/starter/stack"
 	"jamf-access-review/worker/settings"
@@ -74,6 +76,16 @@ func (a *app) startStack(ctx context.Context, s settings.Settings, c stack.Confi
 		return nil, portTaken(taken.Port, taken.Purpose)
 	}
 	return st, err
+}
+
+// useStack makes the app use the stack it has started, whatever the environment
+// says of others.
+func (a *app) useStack(ctx context.Context, st *stack.Stack) (err error) {
+	if a.openRecord, err = db.Open(ctx, st.DatabaseURL, db.WithKeyset(st.Keyset)); err != nil {
+		return err
+	}
+	a.openTemporal, err = dial(ctx, client.Options{HostPort: st.TemporalAddress})
+	return err
 }
 
 func portTaken(port int, purpose string) *failure {

@@ -36,6 +36,9 @@ type Config struct {
 // Stack is a running stack.
 type Stack struct {
 	settings.Stack
+	// Keyset is what its credentials are sealed with.
+	Keyset *db.Keyset
+
 	logFile  *os.File
 	postgres *localpostgres.Server
 	temporal *localtemporal.Server
@@ -60,8 +63,8 @@ func Start(ctx context.Context, s settings.Settings, c Config) (*Stack, error) {
 }
 
 func (st *Stack) start(ctx context.Context, s settings.Settings, c Config) error {
-	keyset, err := keyset(filepath.Join(s.Home, "keyset.json"))
-	if err != nil {
+	var err error
+	if st.Keyset, err = keyset(filepath.Join(s.Home, "keyset.json")); err != nil {
 		return err
 	}
 	if st.logFile, err = os.OpenFile(filepath.Join(s.Home, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
@@ -75,7 +78,7 @@ func (st *Stack) start(ctx context.Context, s settings.Settings, c Config) error
 	if err := s.SaveStack(st.Stack); err != nil {
 		return err
 	}
-	return st.startWorker(ctx, keyset)
+	return st.startWorker(ctx)
 }
 
 // startServers starts both servers at once: each takes about a second.
@@ -98,7 +101,7 @@ func (st *Stack) startServers(ctx context.Context, s settings.Settings, c Config
 	return g.Wait()
 }
 
-func (st *Stack) startWorker(ctx context.Context, keyset *db.Keyset) error {
+func (st *Stack) startWorker(ctx context.Context) error {
 	ctx, st.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan struct{})
 	st.worker = &errgroup.Group{}
@@ -107,7 +110,7 @@ func (st *Stack) startWorker(ctx context.Context, keyset *db.Keyset) error {
 	st.worker.Go(func() error {
 		defer close(st.done)
 		return service.Run(ctx, service.Config{
-			DatabaseURL: st.DatabaseURL, Keyset: keyset, Temporal: temporal,
+			DatabaseURL: st.DatabaseURL, Keyset: st.Keyset, Temporal: temporal,
 			Logger: slog.New(slog.NewJSONHandler(st.logFile, nil)),
 		}, func() { close(ready) })
 	})
