@@ -171,7 +171,6 @@ type mortals struct {
 	dir      string
 	postgres *localpostgres.Server
 	temporal *localtemporal.Server
-	ports    localtemporal.Config
 }
 
 func newMortals(t *testing.T) *mortals {
