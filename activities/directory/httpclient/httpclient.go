@@ -60,6 +60,12 @@ type Config struct {
 	// Private networks are allowed. A proxy from the environment is not
 	// looked at: it is the operator's.
 	GuardAddresses bool
+	// Pace, if set, is asked before each try, also before one is repeated, and
+	// returns once it may be sent, or with the context's error. It must not
+	// change the request. What it returns is called once with the answer, or
+	// with nil when none came, and may add the hint that the answer lacks to
+	// its header.
+	Pace func(*http.Request) (answered func(*http.Response), err error)
 }
 
 // Client sends requests to one server. It keeps no cookies and logs nothing.
@@ -118,6 +124,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RetryStatuses == nil {
 		c.RetryStatuses = []int{408, 425, 429, 500, 502, 503, 504}
+	}
+	if c.Pace == nil {
+		c.Pace = func(*http.Request) (func(*http.Response), error) { return func(*http.Response) {}, nil }
 	}
 	return c
 }

@@ -85,9 +85,11 @@ func (h *host) answered(busy bool) {
 	}
 }
 
-// limited is the transport of one try: it waits for a place at the server
-// and keeps it until the body is closed. The timeout starts once the place is
-// found, since waiting for one is not the server's fault.
+// limited is the transport of one try: it waits until its turn has come, then
+// for a place at the server, and keeps that until the body is closed. A turn
+// comes first, so that whoever waits for one takes no place from others. The
+// timeout starts once the place is found, since waiting for one is not the
+// server's fault.
 type limited struct {
 	client *Client
 	next   http.RoundTripper
@@ -95,14 +97,16 @@ type limited struct {
 
 func (t *limited) RoundTrip(req *http.Request) (*http.Response, error) {
 	limiter, server := t.client.cfg.Limiter, t.client.server
+	answered, err := t.client.cfg.Pace(req)
+	if err != nil {
+		return nil, unsent(req, err)
+	}
 	host := limiter.hold(server)
 	release, err := host.acquire(req.Context())
 	if err != nil {
+		answered(nil)
 		limiter.drop(server)
-		if req.Body != nil {
-			req.Body.Close()
-		}
-		return nil, err
+		return nil, unsent(req, err)
 	}
 	ctx, cancel := context.WithTimeoutCause(req.Context(), t.client.cfg.Timeout, errTimeout)
 	done := sync.OnceFunc(func() {
@@ -113,6 +117,7 @@ func (t *limited) RoundTrip(req *http.Request) (*http.Response, error) {
 
 	t.client.requests.Add(1)
 	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	answered(resp)
 	if err != nil {
 		err = timedOut(ctx, err)
 		done()
@@ -121,6 +126,15 @@ func (t *limited) RoundTrip(req *http.Request) (*http.Response, error) {
 	host.answered(resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500)
 	resp.Body = &heldBody{ReadCloser: resp.Body, ctx: ctx, done: done}
 	return resp, nil
+}
+
+// unsent closes the body of a request that is not sent, as every transport
+// has to, and returns why it is not.
+func unsent(req *http.Request, why error) error {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+	return why
 }
 
 // CloseIdleConnections lets http.Client's own method reach the transport.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"unicode/utf8"
+
+	"jamf-access-review/activities/directory/httpclient"
 )
 
 // maxRunes bounds every text, so that a hostile source cannot fill a database
@@ -77,7 +79,7 @@ func (f *flag) UnmarshalJSON(b []byte) error {
 }
 
 // validID reports whether an id can be asked for and kept as it is.
-func validID(id text) bool { return id != "" && len(id) <= 64 && isWord(string(id), "-_") }
+func validID(id text) bool { return id != "" && len(id) <= 64 && httpclient.IsWord(string(id), "-_") }
 
 // compareIDs orders numeric ids by value, before all others.
 func compareIDs(a, b string) int {

@@ -1,0 +1,90 @@
+package truto_test
+
+import (
+	"testing"
+
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/truto/trutotest"
+)
+
+func TestLookupFindsWhatReadReadAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t, unlimited()).everyone()
+	b.server.Demo(130)
+	b.server.SetQuirks(trutotest.Quirks{NamesOnly: true, EmptyPages: 1})
+	whole := mustRead(t, b.source(t))
+	ids := []directory.Identity{
+		account("999"), account("../1"), account(""),
+		{Kind: directory.EndUser, ID: "1"}, // an account
+		{Kind: directory.Account, ID: "7"}, // an end user
+		{Kind: directory.APIClient, ID: "1"},
+	}
+	for id := range whole.users {
+		ids = append(ids, id)
+	}
+	s, err := lookup(t, b.source(t), ids...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, len(s.users), len(whole.users))
+	for id, want := range whole.users {
+		equal(t, s.users[id], want)
+	}
+}
+
+func TestLookupOfNobody(t *testing.T) {
+	t.Parallel()
+	b := setup(t, unlimited())
+	if s, err := lookup(t, b.source(t)); err != nil || s.pages != 0 || len(b.server.Requests()) != 0 {
+		t.Errorf("%d pages, %v, %v", s.pages, err, b.server.Requests())
+	}
+}
+
+func TestLookupTellsWhoIsGone(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*trutotest.Server){
+		"removed":       func(s *trutotest.Server) { s.RemoveUser("1") },
+		"deleted":       func(s *trutotest.Server) { s.UpdateUser("1", func(u *trutotest.User) { u.Status = "deleted" }) },
+		"no role left":  func(s *trutotest.Server) { s.UpdateUser("1", func(u *trutotest.User) { u.Roles = []string{} }) },
+		"no admin role": func(s *trutotest.Server) { s.UpdateUser("1", func(u *trutotest.User) { u.Roles = []string{"Owner"} }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, unlimited())
+			b.server.Demo(10)
+			change(b.server)
+			s, err := lookup(t, b.source(t), account("1"), account("2"))
+			if err != nil || len(s.users) != 1 {
+				t.Errorf("%d found, %v", len(s.users), err)
+			}
+		})
+	}
+}
+
+// A 404 must not pass for a removal where Truto does not answer for anybody.
+func TestLookupDoesNotTrustA404Alone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault trutotest.FaultFunc
+		want  directory.Code
+	}{
+		"no details":             {trutotest.On(trutotest.UsersPath+"/", trutotest.Remote(404)), directory.Inconsistent},
+		"no details, Truto's":    {trutotest.On(trutotest.UsersPath+"/", trutotest.Refused(404)), directory.Inconsistent},
+		"markup":                 {trutotest.On(trutotest.UsersPath+"/", trutotest.HTML(404)), directory.Unreachable},
+		"the account is unknown": {trutotest.On(trutotest.UsersPath, trutotest.Refused(404)), directory.Unreachable},
+		"an empty list": {trutotest.Any(
+			trutotest.On(trutotest.UsersPath+"/", trutotest.Remote(404)),
+			trutotest.OnList(trutotest.Answer(200, `{"result":[]}`)),
+		), directory.Inconsistent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, unlimited())
+			b.server.Demo(10)
+			b.server.SetFault(c.fault)
+			s, err := lookup(t, b.source(t), account("1"))
+			wantCode(t, err, c.want)
+			equal(t, s.pages, 0)
+		})
+	}
+}
