@@ -20,7 +20,7 @@ func TestCreateConnection(t *testing.T) {
 	require.Equal(t, Connection{
 		ID: created.ID, Name: "acme", Organization: "default", Source: "jamf_pro", BaseURL: "https://acme.example",
 		Scope: directory.ScopeAdmins, Every: 6 * time.Hour, ExitGrace: 24 * time.Hour,
-		State: Connecting, CreatedAt: start, Report: directory.Report{Limitations: []directory.Limitation{}},
+		Hold: DefaultHold(), State: Connecting, CreatedAt: start, Report: directory.Report{Limitations: []directory.Limitation{}},
 	}, created)
 	byName, err := r.Connection(r.ctx, "acme")
 	require.NoError(t, err)

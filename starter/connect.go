@@ -11,38 +11,20 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"jamf-access-review/activities/directory"
-	"jamf-access-review/activities/directory/jamf"
+	"jamf-access-review/activities/directory/truto"
 	"jamf-access-review/db"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/workflows"
 )
 
-const whatConnecting = `Connecting %s
-
-  Monitors that will run at every sync
-    JAMF_ACCESS_REMOVED_ON_EXIT  no person who has left has an active account
-    JAMF_USER_MFA_ENABLED        every active human account has a second factor
-
-  Privileges that the API role in Jamf Pro needs
-    Read Accounts                required
-    Read Account Groups          groups, and who is in them (Jamf Pro 11.27+)
-    Read API Integrations        API clients
-    Read API Roles               what API clients may do
-    Read SSO Settings            how people log in
-    Read Sites                   the names of sites
-    Read User                    end users; required with --scope everyone
-
-  Data that is read
-    primary e-mail, username, full name, account status, roles and privileges,
-    access level, site, groups, whether the account comes from a directory, and
-    MFA status where Jamf tells it. No device is read, and nothing is written.
-
-`
-
 type connectOptions struct {
+	via          string
 	url          string
 	clientID     string
 	secretFile   string
+	trutoURL     string
+	account      string
+	tokenFile    string
 	scope        string
 	every        time.Duration
 	exitGrace    time.Duration
@@ -62,14 +44,23 @@ stop watching with Ctrl-C does not stop it.
 
 The client secret comes from --client-secret-file ("-" for standard input), from
 JAMF_CLIENT_SECRET, or from a prompt. It never is an argument, which others on
-this machine could read.`,
+this machine could read.
+
+With --via truto the users come through Truto's unified API: --integrated-account
+names the Jamf there, and the API token comes from --api-token-file, from
+TRUTO_API_TOKEN, or from a prompt.`,
 		Example: `  starter connect acme --jamf-url https://acme.jamfcloud.com --client-id 1f2e…
   starter connect acme --jamf-url https://jamf.acme.example:8443 --client-id 1f2e… \
-    --client-secret-file secret.txt --confirm-admin -o json`,
+    --client-secret-file secret.txt --confirm-admin -o json
+  starter connect acme --via truto --integrated-account 6f1b3a52-…`,
 		Args: named,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.connect(cmd.Context(), args[0], o) },
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.via, "via", "jamf", "jamf, or truto to read through Truto's unified API")
+	f.StringVar(&o.account, "integrated-account", "", "id of the integrated account, with --via truto")
+	f.StringVar(&o.trutoURL, "truto-url", truto.DefaultBaseURL, "address of Truto's API, with --via truto")
+	f.StringVar(&o.tokenFile, "api-token-file", "", `file of Truto's API token, "-" for standard input`)
 	f.StringVar(&o.url, "jamf-url", "", "address of the Jamf Pro, as in https://acme.jamfcloud.com")
 	f.StringVar(&o.clientID, "client-id", "", "id of the API client in Jamf Pro")
 	f.StringVar(&o.secretFile, "client-secret-file", "", `file of the client secret, "-" for standard input`)
@@ -97,29 +88,18 @@ func (a *app) connect(ctx context.Context, name string, o connectOptions) error 
 	if err != nil {
 		return err
 	}
-	a.say(whatConnecting, name)
+	way := a.ways()[o.via]
+	a.say(whatConnecting, name, way.privileges)
 	if err := a.confirmAdmin(o.confirmed); err != nil {
 		return err
 	}
-	if o.url, err = a.required("--jamf-url", "Jamf URL", o.url); err != nil {
-		return err
-	}
-	base, err := jamf.ParseBaseURL(o.url)
-	if err != nil {
-		return &failure{Code: "usage", Message: err.Error(), Hint: "a Jamf URL looks like https://acme.jamfcloud.com"}
-	}
-	if o.clientID, err = a.required("--client-id", "Client ID", o.clientID); err != nil {
-		return err
-	}
-	secret, err := a.clientSecret(o.secretFile)
+	n, err := way.target(o)
 	if err != nil {
 		return err
 	}
-	c, err := a.create(ctx, record, t, db.NewConnection{
-		Name: name, Organization: o.organization, Source: directory.JamfPro, BaseURL: base.String(),
-		Scope: directory.Scope(o.scope), Every: o.every, ExitGrace: o.exitGrace, Hold: o.hold,
-		Credentials: directory.Credentials{ClientID: o.clientID, ClientSecret: secret},
-	})
+	n.Name, n.Organization, n.Hold = name, o.organization, o.hold
+	n.Scope, n.Every, n.ExitGrace = directory.Scope(o.scope), o.every, o.exitGrace
+	c, err := a.create(ctx, record, t, n)
 	if err != nil {
 		return err
 	}
@@ -130,6 +110,12 @@ func (o connectOptions) check(name string) error {
 	switch {
 	case !validName.MatchString(name):
 		return usagef("%q is no name for a connection: letters, digits, dots, dashes and underscores, at most 63", name)
+	case o.via != "jamf" && o.via != "truto":
+		return usagef("--via is jamf or truto, not %q", o.via)
+	case o.via == "truto" && (o.url != "" || o.clientID != "" || o.secretFile != ""):
+		return usagef("--jamf-url, --client-id and --client-secret-file do not go with --via truto")
+	case o.via == "jamf" && (o.account != "" || o.tokenFile != ""):
+		return usagef("--integrated-account and --api-token-file go with --via truto")
 	case o.scope != string(directory.ScopeAdmins) && o.scope != string(directory.ScopeEveryone):
 		return usagef("--scope is admins or everyone, not %q", o.scope)
 	case o.every < workflows.MinInterval:

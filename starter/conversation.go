@@ -79,7 +79,7 @@ func startConnect(ctx context.Context, t client.Client, c db.Connection) (client
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "connects " + c.Name + " and hands over to " + workflows.AccessSyncID(c.Name),
 	}, workflows.ConnectJamf, workflows.ConnectJamfInput{
-		Connection: workflows.Connection{ID: c.ID, Name: c.Name}, Every: db.Interval(c.Every),
+		Connection: workflows.ConnectionOf(c), Every: db.Interval(c.Every),
 	})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil, db.ErrAlreadyExists

@@ -9,20 +9,29 @@ import (
 	"golang.org/x/term"
 )
 
-// clientSecret reads the client secret from a file ("-" is standard input),
-// from JAMF_CLIENT_SECRET, or from a prompt without echo.
-func (a *app) clientSecret(file string) (string, error) {
-	secret, err := a.readSecret(file)
+// secretKind is a sort of secret and where it may come from. None ever is an
+// argument.
+type secretKind struct{ name, flag, variable string }
+
+var (
+	clientSecret = secretKind{"client secret", "--client-secret-file", "JAMF_CLIENT_SECRET"}
+	apiToken     = secretKind{"API token", "--api-token-file", "TRUTO_API_TOKEN"}
+)
+
+// secret reads a secret from a file ("-" is standard input), from its variable,
+// or from a prompt without echo.
+func (a *app) secret(kind secretKind, file string) (string, error) {
+	secret, err := a.readSecret(kind, file)
 	if err != nil {
 		return "", err
 	}
 	if secret = strings.TrimSpace(secret); secret == "" {
-		return "", usagef("the client secret is empty")
+		return "", usagef("the %s is empty", kind.name)
 	}
 	return secret, nil
 }
 
-func (a *app) readSecret(file string) (string, error) {
+func (a *app) readSecret(kind secretKind, file string) (string, error) {
 	if file == "-" {
 		content, err := io.ReadAll(io.LimitReader(a.in, 64<<10))
 		return string(content), err
@@ -30,18 +39,20 @@ func (a *app) readSecret(file string) (string, error) {
 	if file != "" {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			return "", &failure{Code: "usage", Message: err.Error(), Hint: "--client-secret-file names a file that holds the client secret and nothing else"}
+			return "", &failure{Code: "usage", Message: err.Error(),
+				Hint: fmt.Sprintf("%s names a file that holds the %s and nothing else", kind.flag, kind.name)}
 		}
 		return string(content), nil
 	}
-	if secret, ok := os.LookupEnv("JAMF_CLIENT_SECRET"); ok {
+	if secret, ok := os.LookupEnv(kind.variable); ok {
 		return secret, nil
 	}
 	terminal, ok := a.terminal()
 	if !ok {
-		return "", &failure{Code: "usage", Message: "no client secret", Hint: "pass --client-secret-file, or set JAMF_CLIENT_SECRET"}
+		return "", &failure{Code: "usage", Message: "no " + kind.name,
+			Hint: fmt.Sprintf("pass %s, or set %s", kind.flag, kind.variable)}
 	}
-	fmt.Fprint(a.err, "Client secret (not shown): ")
+	fmt.Fprintf(a.err, "%s (not shown): ", strings.ToUpper(kind.name[:1])+kind.name[1:])
 	content, err := term.ReadPassword(int(terminal.Fd()))
 	fmt.Fprintln(a.err)
 	return string(content), err

@@ -45,7 +45,7 @@ type Outlook struct {
 // workflow is not running, because somebody ended it.
 func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
-		Connection: Connection{ID: c.ID, Name: c.Name},
+		Connection: ConnectionOf(c),
 		Every:      db.Interval(c.Every),
 		Paused:     c.State == db.Paused,
 		Outlook:    Outlook{NextSyncAt: nextSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
@@ -149,7 +149,9 @@ func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 }
 
 // scheduled says whether the connection syncs by itself.
-func (s *accessSyncRun) scheduled() bool { return !s.in.Paused && !s.in.Rejected }
+func (s *accessSyncRun) scheduled() bool {
+	return !s.in.Paused && (!s.in.Rejected || s.in.Connection.MendedElsewhere)
+}
 
 // sync runs the current sync to its recorded end, unless the connection ends
 // meanwhile.
@@ -233,7 +235,7 @@ func (s *accessSyncRun) state(o Outlook) db.State {
 func (s *accessSyncRun) stateChange(o Outlook) db.StateChange {
 	s.unrecorded = false
 	change := db.StateChange{State: s.state(o), Reason: o.Reason, Every: s.in.Every}
-	if change.State == db.Active {
+	if change.State == db.Active || change.State == db.NeedsReconnect && s.in.Connection.MendedElsewhere {
 		change.NextSyncAt = &o.NextSyncAt
 	}
 	return change

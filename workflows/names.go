@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 )
 
@@ -89,6 +90,14 @@ const MinInterval = 10 * time.Second
 type Connection struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
+	// MendedElsewhere says that rejected credentials are mended at the source
+	// rather than by a reconnect here, so that it is worth looking again.
+	MendedElsewhere bool `json:"mended_elsewhere,omitempty"`
+}
+
+// ConnectionOf names a connection of the record.
+func ConnectionOf(c db.Connection) Connection {
+	return Connection{ID: c.ID, Name: c.Name, MendedElsewhere: c.Source == directory.Truto}
 }
 
 // Status is the answer to StatusQuery.

@@ -67,7 +67,7 @@ func (s syncOnce) fetch(ctx workflow.Context) error {
 			return temporal.NewNonRetryableApplicationError(
 				"every access token is rejected soon after it was issued", string(directory.CredentialsRejected), nil)
 		}
-		if err := workflow.ExecuteActivity(withLongActivity(ctx, "replace the access token that Jamf rejected"),
+		if err := workflow.ExecuteActivity(withLongActivity(ctx, "replace what the source rejected"),
 			activities.RefreshCredentials, activities.RefreshCredentialsInput{
 				ConnectionID: s.connection.ID, Generation: p.rejected.Generation,
 			}).Get(ctx, nil); err != nil {

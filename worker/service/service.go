@@ -16,6 +16,7 @@ import (
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/activities/directory/httpclient"
 	"jamf-access-review/activities/directory/jamf"
+	"jamf-access-review/activities/directory/truto"
 	"jamf-access-review/db"
 	"jamf-access-review/workflows"
 )
@@ -86,6 +87,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 func providers(c Config) map[string]directory.Provider {
 	return map[string]directory.Provider{
 		directory.JamfPro: jamf.NewProvider(httpclient.Config{MaxBody: c.MaxBody}),
+		directory.Truto:   truto.NewProvider(httpclient.Config{MaxBody: c.MaxBody}),
 	}
 }
 
