@@ -28,9 +28,9 @@ func (s *subject) viaTruto(more ...string) []string {
 
 func (s *subject) withToken() cli { return s.with("TRUTO_API_TOKEN=" + s.secret) }
 
-func (s *subject) connectViaTruto() syncedDoc {
+func (s *subject) connectViaTruto(more ...string) syncedDoc {
 	s.t.Helper()
-	doc := ask[syncedDoc](s.withToken(), s.viaTruto()...)
+	doc := ask[syncedDoc](s.withToken(), s.viaTruto(more...)...)
 	s.t.Cleanup(func() { s.run("disconnect", s.name) })
 	return doc
 }

@@ -191,5 +191,5 @@ func identifier(name string) string {
 		}
 		return '-'
 	}, strings.TrimPrefix(name, "Test"))
-	return name[max(0, len(name)-50):]
+	return strings.TrimLeft(name[max(0, len(name)-50):], "-")
 }
