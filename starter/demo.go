@@ -10,40 +10,30 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"jamf-access-review/activities/directory"
-	"jamf-access-review/activities/directory/jamf/jamftest"
 	"jamf-access-review/db"
-	"jamf-access-review/db/localprocess"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/starter/stack"
 	"jamf-access-review/worker/settings"
 	"jamf-access-review/workflows"
 )
 
-const (
-	demoConnection   = "demo"
-	demoClientID     = "demo-client"
-	demoClientSecret = "demo-secret"
-	// demoFindings is how many findings of each monitor the demo shows.
-	demoFindings         = 5
-	purposeSimulatedJamf = "the simulated Jamf Pro"
-)
+// demoFindings is how many findings of each monitor the demo shows.
+const demoFindings = 5
 
 // demoState is what a second demo has to do as the first did.
 type demoState struct {
 	Accounts int `json:"accounts"`
-	JamfPort int `json:"jamf_port"`
+	// Ports of the simulated sources, by what --via calls them.
+	Ports map[string]int `json:"ports"`
 }
 
 func newDemo(a *app) *cobra.Command {
 	var c stack.Config
-	var asked demoState
-	var exit bool
+	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show everything on this machine, with a simulated Jamf Pro",
@@ -58,48 +48,63 @@ takes a few minutes once.`,
 		Example: `  starter demo
   starter demo --accounts 2000 --exit`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), c, asked, exit) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), c, o) },
 	}
 	addPorts(cmd.Flags(), &c)
-	cmd.Flags().IntVar(&asked.JamfPort, "jamf-port", 0, "port of the simulated Jamf Pro on loopback, 0 for the one it had or any that is free")
-	cmd.Flags().IntVar(&asked.Accounts, "accounts", 0, "how many accounts the simulated Jamf Pro has (25 at first, then as before)")
-	cmd.Flags().BoolVar(&exit, "exit", false, "end once everything was shown")
+	cmd.Flags().StringVar(&o.via, "via", "jamf", "jamf, or truto for a simulated Truto instead")
+	cmd.Flags().IntVar(&o.port, "jamf-port", 0, "port of the simulated source on loopback, 0 for the one it had or any that is free")
+	cmd.Flags().IntVar(&o.accounts, "accounts", 0, "how many accounts it has (25 at first, then as before)")
+	cmd.Flags().BoolVar(&o.exit, "exit", false, "end once everything was shown")
 	return cmd
 }
 
-func (a *app) demo(ctx context.Context, c stack.Config, asked demoState, exit bool) error {
-	if asked.Accounts < 0 {
+type demoOptions struct {
+	via            string
+	port, accounts int
+	exit           bool
+}
+
+func (a *app) demo(ctx context.Context, c stack.Config, o demoOptions) error {
+	simulate, ok := simulations[o.via]
+	if !ok {
+		return usagef("--via is jamf or truto, not %q", o.via)
+	}
+	if o.accounts < 0 {
 		return usagef("--accounts is not negative")
 	}
 	s, err := settings.Load()
 	if err != nil {
 		return err
 	}
-	state, err := loadDemo(s.Home, asked)
+	state, err := loadDemo(s.Home, o)
 	if err != nil {
 		return err
 	}
-	jamf, err := simulateJamf(s.Home, state)
+	simulated, err := simulate(state.Accounts, state.Ports[o.via])
 	if err != nil {
 		return err
 	}
-	defer jamf.stop()
+	defer simulated.stop()
+	state.Ports[o.via] = simulated.port
+	if err := saveDemo(s.Home, state); err != nil {
+		return err
+	}
 	st, err := a.startStack(ctx, s, c)
 	if err != nil {
 		return err
 	}
-	if err := a.showDemo(ctx, st, jamf); err != nil {
+	if err := a.showDemo(ctx, st, simulated); err != nil {
 		return errors.Join(err, st.Stop())
 	}
-	if exit {
+	if o.exit {
 		return st.Stop()
 	}
 	a.say("\nCtrl-C ends it; the data stays in %s.", s.Home)
 	return a.stayUp(ctx, st)
 }
 
-func loadDemo(home string, asked demoState) (demoState, error) {
-	state := demoState{Accounts: 25}
+func loadDemo(home string, o demoOptions) (demoState, error) {
+	state := demoState{Accounts: 25, Ports: map[string]int{}}
 	content, err := os.ReadFile(demoFile(home))
 	if err == nil {
 		err = json.Unmarshal(content, &state)
@@ -107,50 +112,16 @@ func loadDemo(home string, asked demoState) (demoState, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return state, fmt.Errorf("read the last demo's settings: %w", err)
 	}
-	if asked.Accounts > 0 {
-		state.Accounts = asked.Accounts
+	if o.accounts > 0 {
+		state.Accounts = o.accounts
 	}
-	if asked.JamfPort > 0 {
-		state.JamfPort = asked.JamfPort
+	if o.port > 0 {
+		state.Ports[o.via] = o.port
 	}
 	return state, nil
 }
 
 func demoFile(home string) string { return filepath.Join(home, "demo.json") }
-
-// simulatedJamf is the Jamf Pro of the demo.
-type simulatedJamf struct {
-	*jamftest.Server
-	base string
-	stop func() error
-}
-
-// simulateJamf serves the simulated Jamf Pro where the last demo did, since
-// that is where its connection looks for it.
-func simulateJamf(home string, state demoState) (*simulatedJamf, error) {
-	if state.JamfPort != 0 {
-		err := localprocess.CheckPort(state.JamfPort, purposeSimulatedJamf)
-		if taken, ok := errors.AsType[*localprocess.PortInUseError](err); ok {
-			return nil, portTaken(taken.Port, taken.Purpose)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	server := jamftest.New(jamftest.Config{ClientID: demoClientID, ClientSecret: demoClientSecret})
-	server.Demo(state.Accounts)
-	base, stop, err := server.Listen(localprocess.Address(state.JamfPort))
-	if err != nil {
-		return nil, err
-	}
-	if state.JamfPort, err = strconv.Atoi(base.Port()); err == nil {
-		err = saveDemo(home, state)
-	}
-	if err != nil {
-		return nil, errors.Join(err, stop())
-	}
-	return &simulatedJamf{Server: server, base: base.String(), stop: stop}, nil
-}
 
 func saveDemo(home string, state demoState) error {
 	if err := os.MkdirAll(home, 0o755); err != nil {
@@ -165,7 +136,7 @@ func saveDemo(home string, state demoState) error {
 
 // showDemo connects the simulated Jamf Pro, or syncs it when it is connected
 // already, and prints what a person would look at.
-func (a *app) showDemo(ctx context.Context, st *stack.Stack, jamf *simulatedJamf) error {
+func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulation) error {
 	if err := a.useStack(ctx, st); err != nil {
 		return err
 	}
@@ -174,112 +145,87 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, jamf *simulatedJamf
 	if a.format == output.JSON {
 		a.out = io.Discard
 	}
-	err := a.syncDemo(ctx, jamf)
+	err := a.syncDemo(ctx, simulated)
 	a.out = out
 	if err != nil {
 		return err
 	}
-	views, err := a.monitorViews(ctx, demoConnection)
+	views, err := a.monitorViews(ctx, simulated.Name)
 	if err != nil {
 		return err
 	}
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, demoView{
-			Connection: demoConnection, Monitors: views, TemporalUI: demoPage(st), JamfURL: jamf.base,
+			Connection: simulated.Name, Monitors: views, TemporalUI: demoPage(st, simulated), SourceURL: simulated.BaseURL,
 		})
 	}
 	a.tell("\nWho can administer it\n")
-	if err := a.users(ctx, demoConnection, false); err != nil {
+	if err := a.users(ctx, simulated.Name, false); err != nil {
 		return err
 	}
 	a.tell("\nWhat the monitors say\n")
 	if err := a.printMonitors(views, demoFindings); err != nil {
 		return err
 	}
-	a.tell(whereToLook, demoPage(st), jamf.base, demoClientID, demoClientSecret)
+	a.tell(whereToLook, demoPage(st, simulated), simulated.what, simulated.BaseURL, simulated.credentials, simulated.Name)
 	return nil
 }
 
 const whereToLook = `
 Where to look
   This connection in Temporal's UI
-    %s
-  The simulated Jamf Pro
-    %s (client id %s, client secret %s)
+    %[1]s
+  %[2]s
+    %[3]s (%[4]s)
 
 What to try, in another terminal in this folder
-  go run ./starter status demo
-  go run ./starter resync demo
-  go run ./starter changes demo
-  go run ./starter monitors demo --check; echo "exit status $?"
-  go run ./starter pause demo`
+  go run ./starter status %[5]s
+  go run ./starter resync %[5]s
+  go run ./starter changes %[5]s
+  go run ./starter monitors %[5]s --check; echo "exit status $?"
+  go run ./starter pause %[5]s`
 
 // demoView is what demo prints as JSON.
 type demoView struct {
 	Connection string        `json:"connection"`
 	Monitors   []monitorView `json:"monitors"`
 	TemporalUI string        `json:"temporal_ui"`
-	JamfURL    string        `json:"jamf_url"`
+	SourceURL  string        `json:"source_url"`
 }
 
 // demoPage is the address of the demo's runs in Temporal's UI.
-func demoPage(st *stack.Stack) string {
-	query := url.QueryEscape(fmt.Sprintf("WorkflowId=%q", workflows.AccessSyncID(demoConnection)))
+func demoPage(st *stack.Stack, simulated *simulation) string {
+	query := url.QueryEscape(fmt.Sprintf("WorkflowId=%q", workflows.AccessSyncID(simulated.Name)))
 	return st.UIAddress + "/namespaces/default/workflows?query=" + query
 }
 
-// syncDemo imports the roster, and connects the simulated Jamf Pro or syncs it.
-func (a *app) syncDemo(ctx context.Context, jamf *simulatedJamf) error {
+// syncDemo imports the roster, and connects the simulated source or syncs it.
+func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 	record, err := a.record(ctx)
 	if err != nil {
 		return err
 	}
-	if err := record.ImportRoster(ctx, "default", demoRoster(jamf.Accounts(), time.Now())); err != nil {
+	if err := record.ImportRoster(ctx, simulated.Organization, simulated.roster(time.Now())); err != nil {
 		return err
 	}
-	_, err = record.Connection(ctx, demoConnection)
+	_, err = record.Connection(ctx, simulated.Name)
 	if errors.Is(err, db.ErrNotFound) {
-		return a.connectDemo(ctx, record, jamf.base)
+		return a.connectDemo(ctx, record, simulated.NewConnection)
 	}
 	if err != nil {
 		return err
 	}
-	return a.resync(ctx, demoConnection, false, workflows.ResyncRequest{AcceptRemovals: true})
+	return a.resync(ctx, simulated.Name, false, workflows.ResyncRequest{AcceptRemovals: true})
 }
 
-func (a *app) connectDemo(ctx context.Context, record *db.DB, base string) error {
+func (a *app) connectDemo(ctx context.Context, record *db.DB, n db.NewConnection) error {
 	t, err := a.temporal(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := record.CreateConnection(ctx, db.NewConnection{
-		Name: demoConnection, Organization: "default", Source: directory.JamfPro, BaseURL: base,
-		Scope: directory.ScopeAdmins, Every: 5 * time.Minute, ExitGrace: 24 * time.Hour,
-		Credentials: directory.Credentials{ClientID: demoClientID, ClientSecret: demoClientSecret},
-	})
+	c, err := record.CreateConnection(ctx, n)
 	if err != nil {
 		return err
 	}
 	return a.runConnect(ctx, record, t, c)
-}
-
-// demoRoster is the staff of the demo: most people are employed, one left an
-// hour ago and one last month.
-func demoRoster(accounts []jamftest.Account, now time.Time) []db.Person {
-	hourAgo, monthAgo := now.Add(-time.Hour), now.AddDate(0, -1, 0)
-	var people []db.Person
-	for i, account := range accounts {
-		p := db.Person{Email: account.Email, Name: account.RealName}
-		if p.Email == "" {
-			p.Email, p.Aliases = account.Username+"@example.com", []string{account.Username}
-		}
-		switch i % 25 {
-		case 6:
-			p.ExitedAt = &monthAgo
-		case 8:
-			p.ExitedAt = &hourAgo
-		}
-		people = append(people, p)
-	}
-	return people
 }

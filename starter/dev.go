@@ -93,7 +93,7 @@ func portTaken(port int, purpose string) *failure {
 		"PostgreSQL":                "--postgres-port",
 		localtemporal.PurposeServer: "--temporal-port",
 		localtemporal.PurposeUI:     "--ui-port",
-		purposeSimulatedJamf:        "--jamf-port",
+		purposeSimulation:           "--jamf-port",
 	}
 	return &failure{Code: "usage",
 		Message: fmt.Sprintf("port %d, wanted for %s, is taken by another program", port, purpose),
