@@ -115,12 +115,14 @@ func (f *fetch) readOnce(ctx context.Context) error {
 }
 
 func (f *fetch) stage(ctx context.Context) func(directory.Page) error {
-	return func(page directory.Page) (err error) {
-		f.read, err = f.record.StagePage(ctx, f.connection, f.sync.Number, f.read, page)
-		if err == nil {
-			f.report(Progress{Pages: f.read.Pages, Users: f.read.Users, Requests: f.read.Requests})
+	return func(page directory.Page) error {
+		read, err := f.record.StagePage(ctx, f.connection, f.sync.Number, f.read, page)
+		if err != nil {
+			return err
 		}
-		return err
+		f.read = read
+		f.report(Progress{Pages: read.Pages, Users: read.Users, Requests: read.Requests})
+		return nil
 	}
 }
 

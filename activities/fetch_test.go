@@ -215,6 +215,22 @@ func TestTwoFetchesOfOneSyncAtOnce(t *testing.T) {
 	require.Equal(t, w.atJamf(), sortedNames(w))
 }
 
+// What the second worker has read stays read: the first one's page does not
+// follow it, and so is not stored.
+func TestFetchLeavesAloneWhatASecondWorkerHasRead(t *testing.T) {
+	w := setup(t, 8)
+	r := w.newRun()
+	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
+		_, err := w.place.newRun(r.id).fetch(w.connection)
+		require.NoError(t, err)
+	}))
+	_, err := r.fetch(w.connection)
+	require.Equal(t, activities.StagingLost, codeOf(err))
+	result, err := r.recordOutcomes(w.connection, false)
+	require.NoError(t, err)
+	require.Equal(t, 9+1, result.Accounts)
+}
+
 // A zombie that outlives its whole sync finds nothing to go on with.
 func TestFetchOfASyncThatHasEndedStoresNothing(t *testing.T) {
 	w := setup(t, 8)

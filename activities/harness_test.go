@@ -67,7 +67,9 @@ func newPlace(ctx context.Context, databaseURL string) (*place, error) {
 	server.Start()
 	p.base = server.URL
 	p.provider = newSmallPages(httpclient.Config{MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Timeout: 5 * time.Second}, p.clock)
-	p.activities = &activities.Activities{Record: p.record, Providers: map[string]directory.Provider{directory.JamfPro: p.provider}}
+	p.activities = &activities.Activities{
+		Record: p.record, Providers: map[string]directory.Provider{directory.JamfPro: p.provider}, RereadPause: time.Millisecond,
+	}
 	p.close = func() {
 		p.provider.Close()
 		server.Close()
@@ -98,6 +100,11 @@ func (p *smallPages) RequestToken(ctx context.Context, settings directory.Settin
 	token, err := p.Provider.RequestToken(ctx, settings, c)
 	token.RenewAt = token.RenewAt.Add(time.Until(p.clock.Now()))
 	return token, err
+}
+
+// RefreshToken is as RequestToken.
+func (p *smallPages) RefreshToken(ctx context.Context, settings directory.Settings, c directory.Credentials) (directory.Token, error) {
+	return p.RequestToken(ctx, settings, c)
 }
 
 func (p *smallPages) Open(settings directory.Settings, tokens directory.TokenSource) (directory.Source, error) {

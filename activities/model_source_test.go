@@ -17,6 +17,7 @@ type source struct {
 	release  int
 	everyone bool // end users are read too
 	rejected bool // the secret on record is not the Jamf Pro's
+	deserted bool // it says that nobody is in any group
 
 	accounts   map[int]jamftest.Account
 	removed    map[int]jamftest.Account
@@ -318,7 +319,7 @@ func (s *source) clientFacts(c jamftest.Client) facts {
 func (s *source) throughGroups(account int) (roles, groups string) {
 	var r, n []string
 	for _, g := range s.groups {
-		if slices.Contains(g.Members, account) {
+		if slices.Contains(g.Members, account) && !s.deserted {
 			r, n = append(r, g.PrivilegeSet), append(n, g.Name)
 		}
 	}

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,12 @@ type oracle struct {
 	changes   []string
 	syncs     []string
 	appliedAt time.Time
-	roster    *roster
+	// doubted are the groups that the last sync would not believe to be
+	// without members; doubting says that a sync has failed since one was
+	// applied, and may have doubted any.
+	doubted  []string
+	doubting bool
+	roster   *roster
 	// exit is the first monitor's verdict, as of when it was last evaluated,
 	// and dues are the ends of the grace periods in it.
 	exit, mfa db.MonitorState
@@ -68,6 +74,34 @@ func (o *oracle) holds(t truth) bool {
 	return taken > 5 && taken*10 > present*3 || admins > 0 && adminsKept == 0
 }
 
+// doubts are the groups that accounts had their access from, and nobody is in
+// any more, although such accounts still say that they have it from groups.
+func (o *oracle) doubts(t truth) []string {
+	inhabited := map[string]bool{}
+	for _, is := range t.entries {
+		for _, group := range strings.Split(is.Groups, ",") {
+			inhabited[group] = true
+		}
+	}
+	var doubted []string
+	for key, was := range o.present {
+		if is := t.entries[key]; was.Groups == "" || was.Level != "Group Access" || is.Level != "Group Access" || is.Groups != "" {
+			continue
+		}
+		for _, group := range strings.Split(was.Groups, ",") {
+			if !inhabited[group] && !slices.Contains(doubted, group) {
+				doubted = append(doubted, group)
+			}
+		}
+	}
+	return doubted
+}
+
+// mayDoubt reports whether a sync may fail for want of a second opinion.
+func (o *oracle) mayDoubt(t truth) bool {
+	return slices.ContainsFunc(o.doubts(t), func(group string) bool { return !slices.Contains(o.doubted, group) })
+}
+
 // apply makes a directory the record's, at a time.
 func (o *oracle) apply(t truth, number int, now time.Time) {
 	change := func(what, key string) { o.changes = append(o.changes, fmt.Sprintf("%d %s %s", number, what, key)) }
@@ -93,7 +127,7 @@ func (o *oracle) apply(t truth, number int, now time.Time) {
 			delete(o.present, key)
 		}
 	}
-	o.appliedAt = now
+	o.appliedAt, o.doubted, o.doubting = now, nil, false
 	o.evaluate(now)
 }
 

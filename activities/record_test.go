@@ -47,6 +47,17 @@ func TestRecordTwiceIsAsGoodAsOnce(t *testing.T) {
 	require.Equal(t, before, w.held())
 }
 
+func TestWhoComesBackIsRestored(t *testing.T) {
+	w := setup(t, 2)
+	w.sync()
+	w.jamf.RemoveAccount(2)
+	require.Equal(t, 1, w.sync().Removed)
+	require.NotContains(t, w.usernames(), "user2")
+	w.jamf.RestoreAccount(2)
+	require.Equal(t, 1, w.sync().Added)
+	require.Contains(t, w.usernames(), "user2")
+}
+
 // A failure before anything was read is a sync with a number too.
 func TestRecordFailureChangesNothingElse(t *testing.T) {
 	w := setup(t, 4)
@@ -72,11 +83,7 @@ func TestRecordHoldsWhatTakesTooMuchAway(t *testing.T) {
 	r := w.newRun()
 	_, err := r.enableMonitors(w.connection)
 	require.NoError(t, err)
-	var people []db.Person
-	for _, a := range w.jamf.Accounts() {
-		people = append(people, db.Person{Email: a.Email, ExitedAt: new(w.clock.Now().Add(-2 * grace))})
-	}
-	require.NoError(t, w.record.ImportRoster(t.Context(), w.connection.Organization, people))
+	w.importStaff(new(w.clock.Now().Add(-2 * grace)))
 	before := w.sync()
 	for id := 2; id <= 7; id++ {
 		w.jamf.RemoveAccount(id)
@@ -97,6 +104,91 @@ func TestRecordHoldsWhatTakesTooMuchAway(t *testing.T) {
 	require.Equal(t, db.Applied, accepted.Outcome)
 	require.Equal(t, 6, accepted.Removed)
 	require.Equal(t, 3, accepted.Number)
+}
+
+// No account is active, so nobody who has left has one; but who has left?
+func TestWithoutARosterNothingPasses(t *testing.T) {
+	w := setup(t, 1)
+	w.jamf.DisableAccount(1)
+	w.jamf.DisableAccount(2)
+	_, err := w.newRun().enableMonitors(w.connection)
+	require.NoError(t, err)
+	require.Equal(t, db.NotEvaluable, exitState(w.sync()))
+	w.importStaff(nil)
+	require.Equal(t, db.Passing, exitState(w.sync()))
+}
+
+func TestAnOldRosterProvesNothing(t *testing.T) {
+	const week = 7 * 24 * time.Hour
+	w := setup(t, 1)
+	_, err := w.newRun().enableMonitors(w.connection)
+	require.NoError(t, err)
+	w.importStaff(nil)
+	w.clock.Advance(week - time.Hour)
+	require.Equal(t, db.Passing, exitState(w.sync()))
+	w.clock.Advance(2 * time.Hour)
+	require.Equal(t, db.NotEvaluable, w.exitNow(), "it has grown old since")
+	require.Equal(t, db.NotEvaluable, exitState(w.sync()))
+	w.importStaff(nil)
+	require.Equal(t, db.NotEvaluable, w.exitNow(), "the sync was judged by the old one")
+	require.Equal(t, db.Passing, exitState(w.sync()))
+}
+
+func TestAnOldSyncProvesNothing(t *testing.T) {
+	w := setup(t, 1)
+	_, err := w.newRun().enableMonitors(w.connection)
+	require.NoError(t, err)
+	w.importStaff(nil)
+	require.Equal(t, db.Passing, exitState(w.sync()))
+	w.clock.Advance(3 * every)
+	require.Equal(t, db.Passing, w.exitNow())
+	w.clock.Advance(time.Second)
+	require.Equal(t, db.NotEvaluable, w.exitNow())
+	_, err = w.newRun().recordFailure(w.connection, string(directory.Unreachable), "no answer")
+	require.NoError(t, err)
+	require.Equal(t, db.NotEvaluable, w.exitNow(), "a failed sync makes nothing younger")
+}
+
+func TestGraceEndsWithoutASync(t *testing.T) {
+	w := setup(t, 1)
+	_, err := w.newRun().enableMonitors(w.connection)
+	require.NoError(t, err)
+	w.importStaff(new(w.clock.Now().Add(-grace + time.Hour)))
+	require.Equal(t, db.Due, exitState(w.sync()))
+	w.clock.Advance(time.Hour)
+	require.Equal(t, db.Failing, w.exitNow())
+}
+
+// importStaff imports the owners of all accounts, who all leave at a time.
+func (w *world) importStaff(leave *time.Time) {
+	w.t.Helper()
+	var people []db.Person
+	for _, a := range w.jamf.Accounts() {
+		people = append(people, db.Person{Email: a.Email, ExitedAt: leave})
+	}
+	require.NoError(w.t, w.record.ImportRoster(w.t.Context(), w.connection.Organization, people))
+}
+
+func exitState(r activities.SyncResult) db.MonitorState {
+	for _, m := range r.Monitors {
+		if m.Code == db.AccessRemovedOnExit {
+			return m.State
+		}
+	}
+	return ""
+}
+
+// exitNow is the state that the monitor reads at this moment.
+func (w *world) exitNow() db.MonitorState {
+	w.t.Helper()
+	monitors, err := w.record.Monitors(w.t.Context(), w.connection.ID)
+	require.NoError(w.t, err)
+	for _, m := range monitors {
+		if m.Code == db.AccessRemovedOnExit {
+			return m.State
+		}
+	}
+	return ""
 }
 
 func TestEnableMonitorsJudgesTheLastSync(t *testing.T) {
