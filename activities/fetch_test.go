@@ -33,7 +33,7 @@ func TestFetchGoesOnAtTheLastPageOnAnotherWorker(t *testing.T) {
 	second := w.place.newRun(first.id)
 	fetched, err := second.fetch(w.connection)
 	require.NoError(t, err)
-	require.Equal(t, 2, w.requests(before)[accountsPath], "pages 2 and 3, and not 0 and 1 again")
+	require.Equal(t, 2+4, w.requests(before)[accountsPath], "pages 2 and 3, and not 0 and 1 again; then the pages' ends")
 	require.Equal(t, 12+1, fetched.Users, "accounts, and the API client")
 
 	result, err := second.recordOutcomes(w.connection, false)
@@ -154,7 +154,7 @@ func TestRejectedTokenIsReportedWithItsPlace(t *testing.T) {
 	before := w.jamf.Requests()
 	_, err = r.fetch(w.connection)
 	require.NoError(t, err)
-	require.Equal(t, 1, w.requests(before)[accountsPath], "it went on at the page that was refused")
+	require.Equal(t, 1+3, w.requests(before)[accountsPath], "it went on at the page that was refused; then the pages' ends")
 	require.Equal(t, 2, w.jamf.TokenRequests())
 }
 

@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	modelHistories = flag.Int("model.histories", 1500, "how many random histories the model goes through")
+	modelHistories = flag.Int("model.histories", 2000, "how many random histories the model goes through")
 	modelSeed      = flag.Uint64("model.seed", 0, "go through the one history of this seed, and say each step")
 )
 
@@ -342,6 +342,9 @@ func (h *history) sync(r *rand.Rand, d disturbance, accept bool) error {
 	}
 	if s.lie != nil {
 		candidates = append(candidates, *s.lie)
+	}
+	for i := range candidates {
+		candidates[i] = h.oracle.known(candidates[i])
 	}
 	if err := h.judge(result, candidates, survivable, accept); err != nil {
 		return fmt.Errorf("sync %d, %s: %w", h.number, d.name, err)

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -100,6 +101,26 @@ func (o *oracle) doubts(t truth) []string {
 // mayDoubt reports whether a sync may fail for want of a second opinion.
 func (o *oracle) mayDoubt(t truth) bool {
 	return slices.ContainsFunc(o.doubts(t), func(group string) bool { return !slices.Contains(o.doubted, group) })
+}
+
+// known is what there is to know of a directory: where groups may not be read,
+// accounts have from them what they had.
+func (o *oracle) known(t truth) truth {
+	if t.kinds["directory_group"] {
+		return t
+	}
+	t.entries = maps.Clone(t.entries)
+	for key, is := range t.entries {
+		was, present := o.present[key]
+		if !present {
+			was = o.removedAs[key]
+		}
+		if is.Level == "Group Access" && was.Level == "Group Access" {
+			is.Roles, is.Groups = was.Roles, was.Groups
+			t.entries[key] = is
+		}
+	}
+	return t
 }
 
 // apply makes a directory the record's, at a time.

@@ -50,3 +50,21 @@ func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 		"groups that had members list none, and accounts that were in them still have Group Access: %s; the next sync believes it if it finds the same",
 		strings.Join(quoted, ", ")), nil
 }
+
+// keepGroups leaves accounts the groups, and the roles from them, that they
+// have on record: what cannot be read is not gone. A hash that does not fit the
+// facts it is kept with makes a later comparison look closer, and no more.
+func keepGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE staged_accounts s SET groups = a.groups, roles = a.roles,
+			facts_hash = CASE
+				WHEN (s.username, s.email, s.name, s.status, s.mfa, s.access_level, s.site, s.privileges)
+					= (a.username, a.email, a.name, a.status, a.mfa, a.access_level, a.site, a.privileges)
+					AND s.directory IS NOT DISTINCT FROM a.directory THEN a.facts_hash
+				ELSE s.facts_hash
+			END
+		FROM accounts a
+		WHERE s.connection_id = $1 AND a.connection_id = $1 AND a.kind = s.kind AND a.source_id = s.source_id
+			AND s.access_level = 'Group Access' AND a.access_level = 'Group Access'`, connectionID)
+	return err
+}

@@ -85,3 +85,31 @@ func TestAGroupIsEmptyWhereItsAccountsAgree(t *testing.T) {
 		})
 	}
 }
+
+func TestGroupsThatMayNotBeReadAreKept(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	member := inGroups("2", "Packagers")
+	member.Roles = []string{"Custom"}
+	require.NoError(t, r.check(c, account("1"), member))
+
+	moved := inGroups("2")
+	moved.Email = "moved@example.com"
+	users := []directory.User{account("1"), moved}
+	unread := summary(users)
+	unread.GroupsUnread = true
+	for range 2 {
+		key, s := r.stage(c, unread, users)
+		require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+		_, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{Becomes: StateChange{State: Active}})
+		require.NoError(t, err)
+	}
+	kept := r.accounts(c, false)["account/2"]
+	require.Equal(t, []string{"Packagers"}, kept.Groups)
+	require.Equal(t, []string{"Custom"}, kept.Roles)
+	require.Equal(t, map[string]string{
+		"account/2": `changed {"email": "user2@example.com"} → {"email": "moved@example.com"}`,
+	}, r.changes(c, 2))
+	require.Empty(t, r.changes(c, 3))
+}

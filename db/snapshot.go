@@ -67,7 +67,8 @@ func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) 
 		if err != nil {
 			return err
 		}
-		if _, err := checkedSnapshot(ctx, tx, connectionID, number); err != nil {
+		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
+		if err != nil || snapshot.summary.GroupsUnread {
 			return err
 		}
 		doubt, err = doubtGroups(ctx, tx, connectionID, number)
@@ -102,6 +103,11 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 }
 
 func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, summary directory.Summary, s *Sync) error {
+	if summary.GroupsUnread {
+		if err := keepGroups(ctx, tx, connection.ID); err != nil {
+			return err
+		}
+	}
 	if err := applyDifferences(ctx, tx, connection.ID, summary, s); err != nil {
 		return err
 	}

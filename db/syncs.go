@@ -127,6 +127,11 @@ func endSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, s Sync, becom
 	if err := clearStaging(ctx, tx, connectionID); err != nil {
 		return err
 	}
+	// What a later sync rejects was good until then.
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE credentials SET token_fresh = false WHERE connection_id = $1 AND token_fresh`, connectionID); err != nil {
+		return err
+	}
 	return changeState(ctx, tx, connectionID, becomes)
 }
 

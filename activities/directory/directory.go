@@ -132,6 +132,9 @@ type Summary struct {
 	// for every kind that was read. A snapshot with another count is not
 	// complete.
 	Totals map[Kind]int
+	// GroupsUnread says that groups could not be read: what accounts have from
+	// them is unknown, and not gone.
+	GroupsUnread bool
 	// LeftOut counts, by reason, what was read and does not belong to the
 	// scope.
 	LeftOut map[string]int

@@ -16,6 +16,12 @@ type progress struct {
 	Size    int            `json:"size,omitempty"`    // page size: pages of another size start elsewhere
 	Classic bool           `json:"classic,omitempty"` // read from the Classic API
 	Order   order          `json:"order,omitzero"`
+	// Ends are the ids that ended the section's pages. End users' are not
+	// kept: there can be a thousand pages of them.
+	Ends []string `json:"ends,omitempty"`
+	// Survey identifies what users are made of besides their own entries, so
+	// that all of one read are made of the same.
+	Survey string `json:"survey,omitempty"`
 	// Totals are those of the sections before.
 	Totals map[directory.Kind]int `json:"totals,omitempty"`
 	// Summary is set once everything was emitted.
@@ -47,5 +53,5 @@ func (at *progress) cursor() directory.Cursor {
 
 // enter returns the beginning of a section.
 func (at *progress) enter(section directory.Kind, size int) *progress {
-	return &progress{Section: section, Size: size, Totals: at.Totals}
+	return &progress{Section: section, Size: size, Totals: at.Totals, Survey: at.Survey}
 }

@@ -43,6 +43,9 @@ func readPages[T row](ctx context.Context, s *source, ep endpoint, at *progress,
 			return inconsistent("%s repeats entries: it changed while it was read", ep.path)
 		}
 		at.Done += len(page.Results)
+		if n := len(page.Results); n > 0 && ep != usersEndpoint {
+			at.Ends = append(at.Ends, string(page.Results[n-1].key()))
+		}
 		return yield(page.Results)
 	}
 	if at.Total == nil {
@@ -56,13 +59,52 @@ func readPages[T row](ctx context.Context, s *source, ep endpoint, at *progress,
 		}
 	}
 	if at.Done == *at.Total {
-		return nil
+		return settled[T](ctx, s, ep, at)
 	}
 	next := at.Done / at.Size
 	pages := (*at.Total + at.Size - 1) / at.Size
-	return inOrder(ctx, pages-next, s.parallel, func(ctx context.Context, i int) (listing[T], error) {
+	if err := inOrder(ctx, pages-next, s.parallel, func(ctx context.Context, i int) (listing[T], error) {
 		return fetchPage[T](ctx, s, ep, next+i, at.Size)
-	}, take)
+	}, take); err != nil {
+		return err
+	}
+	return settled[T](ctx, s, ep, at)
+}
+
+// settled makes sure that a list which was read in pages is at its end what it
+// was on the way. When an entry goes away, those behind it move up, and one
+// moves from the page that comes next to the one that was read already; where
+// another is added, the totals do not show it. Then the entries that ended the
+// pages are no longer where they were. Behind the last one there is nothing,
+// or the total was too low.
+func settled[T row](ctx context.Context, s *source, ep endpoint, at *progress) error {
+	type place struct {
+		index int
+		id    string // "" past the end
+	}
+	var places []place
+	for page, id := range at.Ends {
+		if end := (page + 1) * at.Size; end < *at.Total {
+			places = append(places, place{end - 1, id})
+		}
+	}
+	if *at.Total > 0 && *at.Total%at.Size == 0 {
+		places = append(places, place{index: *at.Total})
+	}
+	next := 0
+	return inOrder(ctx, len(places), s.parallel, func(ctx context.Context, i int) (listing[T], error) {
+		return fetchPage[T](ctx, s, ep, places[i].index, 1)
+	}, func(one listing[T]) error {
+		found := ""
+		if len(one.Results) > 0 {
+			found = string(one.Results[0].key())
+		}
+		if found != places[next].id {
+			return inconsistent("%s changed while it was read", ep.path)
+		}
+		next++
+		return nil
+	})
 }
 
 // fetchPage reads one page. Roles are documented without a total, and are

@@ -40,6 +40,11 @@ func (r *reading) run(ctx context.Context) (err error) {
 	if r.survey, err = r.source.survey(ctx); err != nil {
 		return err
 	}
+	identity := r.survey.identity()
+	if r.at.Survey != "" && r.at.Survey != identity {
+		return inconsistent("the groups or the sites changed while the directory was read")
+	}
+	r.at.Survey = identity
 	kinds := directory.Kinds()
 	for i, kind := range kinds {
 		if i < slices.Index(kinds, r.at.Section) {
@@ -56,6 +61,8 @@ func (r *reading) run(ctx context.Context) (err error) {
 		Report:  r.report,
 		Totals:  r.at.Totals,
 		LeftOut: r.leftOut(),
+
+		GroupsUnread: r.noGroups != nil,
 	}}
 	return r.page(nil)
 }

@@ -3,7 +3,10 @@ package jamf
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"slices"
 	"sync"
 
@@ -70,6 +73,16 @@ func (s *source) survey(ctx context.Context) (*survey, error) {
 	slices.SortFunc(out.clients, func(a, b directory.User) int { return compareIDs(a.ID, b.ID) })
 	out.report.Limitations = limits.sorted()
 	return &out, nil
+}
+
+// identity is equal for two surveys from which the same accounts are made.
+func (s *survey) identity() string {
+	h := fnv.New128a()
+	if s.groups != nil {
+		fmt.Fprintf(h, "%+v", s.groups.list)
+	}
+	fmt.Fprintf(h, "%+v", s.sites)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // limits collects what may not be read and need not be.

@@ -1,0 +1,101 @@
+package activities_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/jamf/jamftest"
+)
+
+// Nobody on record speaks for an account that a sync has never seen: the read
+// itself has to notice that it slipped.
+func TestWhoWasNeverSeenDoesNotSlipBetweenTwoPages(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 8)
+	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
+		w.jamf.RemoveAccount(2)
+		w.jamf.AddAccount(jamftest.Account{Username: "newcomer"})
+	}))
+	w.sync()
+	require.Equal(t, w.atJamf(), sortedNames(w))
+}
+
+func TestATotalThatIsTooLowDoesNotHideTheLastPage(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 6) // seven accounts on pages of three, of which six are owned up to
+	w.jamf.SetFault(jamftest.On(accountsPath, jamftest.WrongTotal(-1)))
+	_, err := w.newRun().fetch(w.connection)
+	require.Equal(t, string(directory.Inconsistent), codeOf(err), "%v", err)
+}
+
+func TestGroupsThatChangeBetweenTwoWorkersAreNotMixed(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 0)
+	var ids []int
+	for i := range 7 {
+		ids = append(ids, w.jamf.AddAccount(jamftest.Account{Username: string(rune('a' + i)), AccessLevel: jamftest.GroupAccess}))
+	}
+	group := w.jamf.AddGroup(jamftest.Group{Name: "One", PrivilegeSet: jamftest.Auditor, Members: ids})
+	r := w.newRun()
+	r.stop = make(chan struct{})
+	w.jamf.SetFault(oncePageWaiting(accountsPath, 1, func() { close(r.stop) }))
+	_, err := r.fetch(w.connection)
+	require.Error(t, err)
+	w.jamf.UpdateGroup(group, func(g *jamftest.Group) { g.Name = "Two" })
+	r.stop = nil
+	_, err = r.fetch(w.connection)
+	require.NoError(t, err)
+	_, err = r.recordOutcomes(w.connection, false)
+	require.NoError(t, err)
+	for a, err := range w.record.Accounts(t.Context(), w.connection.ID, false) {
+		require.NoError(t, err)
+		if a.AccessLevel == "Group Access" {
+			require.Equal(t, []string{"Two"}, a.Groups, a.Username)
+		}
+	}
+}
+
+func TestAPrivilegeThatIsWithdrawnTakesNoRoles(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 0)
+	id := w.jamf.AddAccount(jamftest.Account{Username: "through-group", AccessLevel: jamftest.GroupAccess})
+	w.jamf.AddGroup(jamftest.Group{Name: "Admins", PrivilegeSet: jamftest.Administrator, Members: []int{id}})
+	w.sync()
+	w.jamf.Revoke("Read Account Groups")
+	for range 2 {
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		_, err = r.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+	}
+	for a, err := range w.record.Accounts(t.Context(), w.connection.ID, false) {
+		require.NoError(t, err)
+		if a.Username == "through-group" {
+			require.Equal(t, []string{"Administrator"}, a.Roles)
+			require.Equal(t, []string{"Admins"}, a.Groups)
+		}
+	}
+}
+
+func TestATokenThatServedWellMayBeReplacedWhenItIsRevokedLater(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 2)
+	w.sync()
+	for range 2 {
+		w.jamf.RevokeTokens()
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.Equal(t, string(directory.TokenRejected), codeOf(err), "%v", err)
+		var rejected activities.RejectedToken
+		require.NoError(t, failureOf(err).Details(&rejected))
+		require.NoError(t, r.refresh(w.connection, rejected.Generation))
+		_, err = r.fetch(w.connection)
+		require.NoError(t, err)
+		_, err = r.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+	}
+}
