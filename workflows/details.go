@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/workflow"
+
+	"jamf-access-review/db"
 )
 
 // show puts the connection's state on the run's page in Temporal's UI, in
@@ -33,6 +35,9 @@ func (s *accessSyncRun) details() string {
 			fmt.Fprintf(&b, " (%s)", last.Reason)
 		}
 		b.WriteString("\n\n")
+		if last.Outcome == db.Held {
+			fmt.Fprintf(&b, "What to do: look at what is gone; if it is right, `starter resync %s --accept-removals`\n\n", s.in.Connection.Name)
+		}
 		for _, m := range last.Monitors {
 			fmt.Fprintf(&b, "- `%s`: **%s** (%d passing, %d due, %d failing, %d not evaluable)\n",
 				m.Code, m.State, m.Passing, m.Due, m.Failing, m.NotEvaluable)
