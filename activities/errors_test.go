@@ -11,12 +11,13 @@ import (
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
 func TestWhatTemporalMakesOfAFailure(t *testing.T) {
 	for name, is := range map[string]struct {
-		fault     *jamftest.Fault
+		fault     *faults.Fault
 		attempt   int32
 		scheduled time.Duration
 		code      string
@@ -24,21 +25,21 @@ func TestWhatTemporalMakesOfAFailure(t *testing.T) {
 		after     time.Duration
 		benign    bool
 	}{
-		"busy":                     {fault: jamftest.Busy(429, 60), code: "busy", again: true, after: 60 * time.Second, benign: true},
+		"busy":                     {fault: faults.Busy(429, 60), code: "busy", again: true, after: 60 * time.Second, benign: true},
 		"busy without a hint":      {fault: jamftest.Maintenance(), code: "busy", again: true, benign: true},
 		"busy beyond patience":     {fault: jamftest.Maintenance(), scheduled: 11 * time.Minute, code: "unreachable"},
-		"busy, many attempts":      {fault: jamftest.Busy(503, 0), attempt: 50, code: "busy", again: true, benign: true},
-		"unreachable":              {fault: jamftest.Reset(), attempt: 3, code: "unreachable", again: true},
-		"unreachable a 4th time":   {fault: jamftest.Reset(), attempt: 4, code: "unreachable"},
-		"elsewhere":                {fault: jamftest.RedirectTo("https://elsewhere.example/"), attempt: 4, code: "unreachable"},
-		"a body that breaks off":   {fault: jamftest.Truncated(), code: "inconsistent_source"},
+		"busy, many attempts":      {fault: faults.Busy(503, 0), attempt: 50, code: "busy", again: true, benign: true},
+		"unreachable":              {fault: faults.Reset(), attempt: 3, code: "unreachable", again: true},
+		"unreachable a 4th time":   {fault: faults.Reset(), attempt: 4, code: "unreachable"},
+		"elsewhere":                {fault: faults.RedirectTo("https://elsewhere.example/"), attempt: 4, code: "unreachable"},
+		"a body that breaks off":   {fault: faults.Truncated(), code: "inconsistent_source"},
 		"markup":                   {fault: jamftest.HTML(200, "welcome"), code: "inconsistent_source"},
 		"no access token accepted": {fault: jamftest.HTML(401, "INVALID_TOKEN"), code: "token_rejected"},
-		"no privilege":             {fault: jamftest.Answer(403, "{}"), code: "missing_privilege"},
+		"no privilege":             {fault: faults.Answer(403, "{}"), code: "missing_privilege"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := setup(t, 1)
-			w.jamf.SetFault(jamftest.On(accountsPath, is.fault))
+			w.jamf.SetFault(faults.On(accountsPath, is.fault))
 			r := w.newRun()
 			r.attempt, r.scheduled = is.attempt, is.scheduled
 			_, err := r.fetch(w.connection)
@@ -72,20 +73,20 @@ func TestFailuresOfPostgresAreTriedAgain(t *testing.T) {
 // What an activity ends with stays in Temporal's history.
 func TestFailuresHoldNothingOfAPerson(t *testing.T) {
 	const canary = "canary"
-	faults := map[string]*jamftest.Fault{
+	disturbed := map[string]*faults.Fault{
 		"repeated":  jamftest.PageInstead(0),
 		"total":     jamftest.WrongTotal(1),
-		"cut":       jamftest.Truncated(),
+		"cut":       faults.Truncated(),
 		"markup":    jamftest.HTML(200, canary),
 		"busy":      jamftest.HTML(503, canary),
 		"forbidden": jamftest.HTML(403, canary),
 		"rejected":  jamftest.HTML(401, canary+" INVALID_TOKEN"),
-		"elsewhere": jamftest.RedirectTo("https://elsewhere.example/" + canary + "?" + canary),
-		"words":     jamftest.Answer(200, `{"`+canary+`":`),
-		"an id":     jamftest.Answer(200, `{"totalCount":1,"results":[{"id":"`+canary+`@example.com"}]}`),
-		"a number":  jamftest.Answer(200, `{"totalCount":"`+canary+`","results":[]}`),
+		"elsewhere": faults.RedirectTo("https://elsewhere.example/" + canary + "?" + canary),
+		"words":     faults.Answer(200, `{"`+canary+`":`),
+		"an id":     faults.Answer(200, `{"totalCount":1,"results":[{"id":"`+canary+`@example.com"}]}`),
+		"a number":  faults.Answer(200, `{"totalCount":"`+canary+`","results":[]}`),
 	}
-	for name, fault := range faults {
+	for name, fault := range disturbed {
 		for _, path := range []string{accountsPath, "/api/v1/account-groups", "/api/v1/oauth/token"} {
 			t.Run(name+path, func(t *testing.T) {
 				w := setup(t, 0)
@@ -93,7 +94,7 @@ func TestFailuresHoldNothingOfAPerson(t *testing.T) {
 				for range 5 {
 					w.jamf.AddAccount(jamftest.Account{Username: canary, RealName: canary, Email: canary + "@example.com"})
 				}
-				w.jamf.SetFault(jamftest.On(path, fault))
+				w.jamf.SetFault(faults.On(path, fault))
 				offer := w.offer(canary + "-secret")
 				_, validateErr := w.newRun().validate(w.connection, offer)
 				_, fetchErr := w.newRun().fetch(w.connection)

@@ -14,6 +14,7 @@ import (
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 	"jamf-access-review/db"
 )
@@ -64,9 +65,9 @@ func TestFetchReadsThreeTimesAndThenFails(t *testing.T) {
 	w.sync()
 	accounts := w.usernames()
 	var reads atomic.Int64
-	count := jamftest.OnPage(accountsPath, 0, &jamftest.Fault{})
+	count := jamftest.OnPage(accountsPath, 0, &faults.Fault{})
 	lying := jamftest.OnPage(accountsPath, 1, jamftest.PageInstead(0))
-	w.jamf.SetFault(func(r *http.Request) *jamftest.Fault {
+	w.jamf.SetFault(func(r *http.Request) *faults.Fault {
 		if count(r) != nil {
 			reads.Add(1)
 		}
@@ -99,7 +100,7 @@ func TestFetchFindsWhoSlippedBetweenTwoPages(t *testing.T) {
 }
 
 func TestFetchRemovesNobodyOnTheWordOfAnEmptyList(t *testing.T) {
-	for path, fault := range map[string]*jamftest.Fault{
+	for path, fault := range map[string]*faults.Fault{
 		accountsPath:               jamftest.NoEntries(),
 		"/api/v1/account-groups":   jamftest.NoEntries(),
 		"/api/v1/api-integrations": jamftest.NoEntries(),
@@ -109,7 +110,7 @@ func TestFetchRemovesNobodyOnTheWordOfAnEmptyList(t *testing.T) {
 			w.jamf.AddGroup(jamftest.Group{Name: "Directory", LDAPServerID: 1})
 			w.sync()
 			before := w.held()
-			w.jamf.SetFault(func(r *http.Request) *jamftest.Fault {
+			w.jamf.SetFault(func(r *http.Request) *faults.Fault {
 				if r.URL.Path == path {
 					return fault
 				}

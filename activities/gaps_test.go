@@ -7,6 +7,7 @@ import (
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -26,7 +27,7 @@ func TestWhoWasNeverSeenDoesNotSlipBetweenTwoPages(t *testing.T) {
 func TestATotalThatIsTooLowDoesNotHideTheLastPage(t *testing.T) {
 	t.Parallel()
 	w := setup(t, 6) // seven accounts on pages of three, of which six are owned up to
-	w.jamf.SetFault(jamftest.On(accountsPath, jamftest.WrongTotal(-1)))
+	w.jamf.SetFault(faults.On(accountsPath, jamftest.WrongTotal(-1)))
 	_, err := w.newRun().fetch(w.connection)
 	require.Equal(t, string(directory.Inconsistent), codeOf(err), "%v", err)
 }

@@ -27,6 +27,7 @@ import (
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/httpclient"
 	"jamf-access-review/activities/directory/jamf"
 	"jamf-access-review/activities/directory/jamf/jamftest"
@@ -409,9 +410,9 @@ func (p *place) dump(ctx context.Context, connectionID int64) (string, error) {
 }
 
 // once makes f happen at the first request for path.
-func once(path string, f func()) jamftest.FaultFunc {
+func once(path string, f func()) faults.Func {
 	var done atomic.Bool
-	return func(r *http.Request) *jamftest.Fault {
+	return func(r *http.Request) *faults.Fault {
 		if r.URL.Path == path && done.CompareAndSwap(false, true) {
 			f()
 		}
@@ -421,10 +422,10 @@ func once(path string, f func()) jamftest.FaultFunc {
 
 // oncePage makes f happen at the first request for a page of a list, before it
 // is answered.
-func oncePage(path string, page int, f func()) jamftest.FaultFunc {
-	onPage := jamftest.OnPage(path, page, &jamftest.Fault{})
+func oncePage(path string, page int, f func()) faults.Func {
+	onPage := jamftest.OnPage(path, page, &faults.Fault{})
 	var done atomic.Bool
-	return func(r *http.Request) *jamftest.Fault {
+	return func(r *http.Request) *faults.Fault {
 		if onPage(r) != nil && done.CompareAndSwap(false, true) {
 			f()
 		}
@@ -434,10 +435,10 @@ func oncePage(path string, page int, f func()) jamftest.FaultFunc {
 
 // oncePageWaiting is oncePage for what ends the fetch: the request waits for
 // that.
-func oncePageWaiting(path string, page int, f func()) jamftest.FaultFunc {
-	onPage := jamftest.OnPage(path, page, &jamftest.Fault{})
+func oncePageWaiting(path string, page int, f func()) faults.Func {
+	onPage := jamftest.OnPage(path, page, &faults.Fault{})
 	var done atomic.Bool
-	return func(r *http.Request) *jamftest.Fault {
+	return func(r *http.Request) *faults.Fault {
 		if onPage(r) != nil && done.CompareAndSwap(false, true) {
 			f()
 			<-r.Context().Done()

@@ -13,6 +13,7 @@ import (
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -123,47 +124,47 @@ var nothing = disturbance{name: "in peace"}
 var disturbances = []disturbance{
 	nothing,
 	{"a passing fault", func(s *driven, r *rand.Rand) bool {
-		faults := []*jamftest.Fault{
-			jamftest.Reset(), jamftest.Truncated(), jamftest.Maintenance(), jamftest.Busy(429, 0), jamftest.Busy(503, 0),
-			jamftest.HTML(500, "oops"), jamftest.HTML(502, "oops"), jamftest.Answer(504, ""), jamftest.Answer(408, ""),
+		troubles := []*faults.Fault{
+			faults.Reset(), faults.Truncated(), jamftest.Maintenance(), faults.Busy(429, 0), faults.Busy(503, 0),
+			jamftest.HTML(500, "oops"), jamftest.HTML(502, "oops"), faults.Answer(504, ""), faults.Answer(408, ""),
 		}
-		fault := faults[r.IntN(len(faults))]
-		s.at(r, func(*http.Request) *jamftest.Fault { return fault })
+		fault := troubles[r.IntN(len(troubles))]
+		s.at(r, func(*http.Request) *faults.Fault { return fault })
 		return true
 	}},
 	{"a passing lie", func(s *driven, r *rand.Rand) bool {
-		lies := []*jamftest.Fault{
+		lies := []*faults.Fault{
 			jamftest.HTML(200, "welcome"), jamftest.WrongTotal(1), jamftest.EmptyList(),
-			jamftest.PageInstead(0), jamftest.NoMembers(), jamftest.Answer(200, "{}"), jamftest.Answer(200, ""),
+			jamftest.PageInstead(0), jamftest.NoMembers(), faults.Answer(200, "{}"), faults.Answer(200, ""),
 		}
 		lie := lies[r.IntN(len(lies))]
-		s.at(r, func(*http.Request) *jamftest.Fault { return lie })
+		s.at(r, func(*http.Request) *faults.Fault { return lie })
 		return true
 	}},
 	{"a lasting lie about the accounts", func(s *driven, r *rand.Rand) bool {
-		lies := []*jamftest.Fault{
-			jamftest.WrongTotal(1), jamftest.EmptyList(), jamftest.Truncated(), jamftest.HTML(200, "welcome"),
-			jamftest.PageInstead(0), jamftest.Answer(200, "{}"), jamftest.WrongTotal(-1),
+		lies := []*faults.Fault{
+			jamftest.WrongTotal(1), jamftest.EmptyList(), faults.Truncated(), jamftest.HTML(200, "welcome"),
+			jamftest.PageInstead(0), faults.Answer(200, "{}"), jamftest.WrongTotal(-1),
 		}
 		lie := lies[r.IntN(len(lies))]
-		s.source.jamf.SetFault(jamftest.Any(jamftest.On("/api/v1/accounts", lie), jamftest.On("/JSSResource/accounts", lie)))
+		s.source.jamf.SetFault(faults.Any(faults.On("/api/v1/accounts", lie), faults.On("/JSSResource/accounts", lie)))
 		return false
 	}},
 	{"out of order", func(s *driven, r *rand.Rand) bool {
-		faults := []*jamftest.Fault{jamftest.Maintenance(), jamftest.Busy(429, 3600), jamftest.Reset(), jamftest.HTML(404, "gone")}
+		troubles := []*faults.Fault{jamftest.Maintenance(), faults.Busy(429, 3600), faults.Reset(), jamftest.HTML(404, "gone")}
 		paths := []string{"/", "/api/v1/accounts", "/api/v1/account-groups", "/JSSResource/", "/api/v1/oauth"}
-		s.source.jamf.SetFault(jamftest.On(paths[r.IntN(len(paths))], faults[r.IntN(3)]))
+		s.source.jamf.SetFault(faults.On(paths[r.IntN(len(paths))], troubles[r.IntN(3)]))
 		return false
 	}},
 	{"lists that say they are empty", (*driven).emptyLists},
 	{"in no order", func(s *driven, _ *rand.Rand) bool {
 		// Pages of three are now and then in order by chance, and then the
 		// next one seems to repeat them.
-		s.source.jamf.SetFault(jamftest.On("/", jamftest.Unsorted()))
+		s.source.jamf.SetFault(faults.On("/", jamftest.Unsorted()))
 		return false
 	}},
 	{"groups listed without members", func(s *driven, _ *rand.Rand) bool {
-		s.source.jamf.SetFault(func(r *http.Request) *jamftest.Fault {
+		s.source.jamf.SetFault(func(r *http.Request) *faults.Fault {
 			if r.URL.Path == "/api/v1/account-groups" {
 				return jamftest.NoMembers()
 			}
@@ -176,9 +177,9 @@ var disturbances = []disturbance{
 		s.source.deserted = true
 		s.lie = new(s.source.truth())
 		s.source.deserted = false
-		s.source.jamf.SetFault(jamftest.Any(
-			jamftest.On("/api/v1/account-groups", jamftest.NoMembers()),
-			jamftest.On("/JSSResource/accounts/groupid/", jamftest.NoMembers()),
+		s.source.jamf.SetFault(faults.Any(
+			faults.On("/api/v1/account-groups", jamftest.NoMembers()),
+			faults.On("/JSSResource/accounts/groupid/", jamftest.NoMembers()),
 		))
 		return false
 	}},
@@ -192,7 +193,7 @@ var disturbances = []disturbance{
 		return true
 	}},
 	{"Postgres crashes in the fetch", func(s *driven, r *rand.Rand) bool {
-		s.at(r, func(*http.Request) *jamftest.Fault {
+		s.at(r, func(*http.Request) *faults.Fault {
 			s.failure = s.crashPostgres(s.ctx)
 			return nil
 		})
@@ -203,14 +204,14 @@ var disturbances = []disturbance{
 		return true
 	}},
 	{"tokens are revoked", func(s *driven, r *rand.Rand) bool {
-		s.at(r, func(*http.Request) *jamftest.Fault {
+		s.at(r, func(*http.Request) *faults.Fault {
 			s.source.jamf.RevokeTokens()
 			return nil
 		})
 		return true
 	}},
 	{"the secret is rotated", func(s *driven, r *rand.Rand) bool {
-		s.at(r, func(*http.Request) *jamftest.Fault {
+		s.at(r, func(*http.Request) *faults.Fault {
 			s.source.jamf.RotateSecret("client")
 			s.source.rejected = true
 			return nil
@@ -218,7 +219,7 @@ var disturbances = []disturbance{
 		return false
 	}},
 	{"an account changes", func(s *driven, r *rand.Rand) bool {
-		s.at(r, func(*http.Request) *jamftest.Fault {
+		s.at(r, func(*http.Request) *faults.Fault {
 			s.source.changeAccount(r)
 			return nil
 		})
@@ -231,7 +232,7 @@ var disturbances = []disturbance{
 	}},
 	{"the pages shift", (*driven).shiftPages},
 	{"a second worker does the same", func(s *driven, r *rand.Rand) bool {
-		s.at(r, func(*http.Request) *jamftest.Fault {
+		s.at(r, func(*http.Request) *faults.Fault {
 			// What it says is of no interest: the first one goes on all the same.
 			_, _ = s.newRun(s.run.id).fetch(s.connection)
 			return nil
@@ -242,10 +243,10 @@ var disturbances = []disturbance{
 }
 
 // at makes f happen at one of the first requests, but for tokens.
-func (s *driven) at(r *rand.Rand, f func(*http.Request) *jamftest.Fault) {
+func (s *driven) at(r *rand.Rand, f func(*http.Request) *faults.Fault) {
 	var seen atomic.Int64
 	when := int64(1 + r.IntN(16))
-	s.source.jamf.SetFault(func(req *http.Request) *jamftest.Fault {
+	s.source.jamf.SetFault(func(req *http.Request) *faults.Fault {
 		if strings.HasSuffix(req.URL.Path, "/token") || seen.Add(1) != when {
 			return nil
 		}
@@ -257,7 +258,7 @@ func (s *driven) at(r *rand.Rand, f func(*http.Request) *jamftest.Fault) {
 func (s *driven) stopAt(r *rand.Rand) {
 	stop := make(chan struct{})
 	s.run.stop = stop
-	s.at(r, func(req *http.Request) *jamftest.Fault {
+	s.at(r, func(req *http.Request) *faults.Fault {
 		close(stop)
 		<-req.Context().Done()
 		return nil
@@ -283,7 +284,7 @@ func (s *driven) emptyLists(r *rand.Rand) bool {
 	for _, p := range paths {
 		path = min(path, p)
 	}
-	fault := jamftest.FaultFunc(func(req *http.Request) *jamftest.Fault {
+	fault := faults.Func(func(req *http.Request) *faults.Fault {
 		if req.URL.Path == path {
 			return jamftest.NoEntries()
 		}
@@ -304,7 +305,7 @@ func (s *driven) emptyGroup(r *rand.Rand) bool {
 		return true
 	}
 	id := pick(r, s.source.groups)
-	empty := &jamftest.Fault{Rewrite: func(b []byte) []byte {
+	empty := &faults.Fault{Rewrite: func(b []byte) []byte {
 		var list struct {
 			Total   int              `json:"totalCount"`
 			Results []map[string]any `json:"results"`
@@ -320,14 +321,14 @@ func (s *driven) emptyGroup(r *rand.Rand) bool {
 		b, _ = json.Marshal(list)
 		return b
 	}}
-	s.source.jamf.SetFault(jamftest.Any(
-		func(r *http.Request) *jamftest.Fault {
+	s.source.jamf.SetFault(faults.Any(
+		func(r *http.Request) *faults.Fault {
 			if r.URL.Path == "/api/v1/account-groups" {
 				return empty
 			}
 			return nil
 		},
-		jamftest.On(fmt.Sprintf("/JSSResource/accounts/groupid/%d", id), jamftest.NoMembers()).Times(1),
+		faults.On(fmt.Sprintf("/JSSResource/accounts/groupid/%d", id), jamftest.NoMembers()).Times(1),
 	))
 	return true
 }
@@ -350,7 +351,7 @@ func (s *driven) shiftPages(r *rand.Rand) bool {
 // overtake has another run do a whole sync while this one's worker waits for
 // an answer.
 func (s *driven) overtake(r *rand.Rand) bool {
-	s.at(r, func(*http.Request) *jamftest.Fault {
+	s.at(r, func(*http.Request) *faults.Fault {
 		interrupted := s.number
 		other := &driven{history: s.history, accept: s.accept, run: s.begin()}
 		result, err := other.drive()

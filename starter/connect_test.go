@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -259,7 +260,7 @@ func TestConnectFails(t *testing.T) {
 			exit:  5, code: "unreachable", message: "cannot reach URL", hint: "URL",
 		},
 		"answers that contradict themselves": {
-			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.WrongTotal(1))) },
+			spoil: func(s *subject) { s.jamf.SetFault(faults.On("/api/v1/accounts", jamftest.WrongTotal(1))) },
 			exit:  9, code: "inconsistent_source", message: "", hint: "nothing was changed",
 		},
 		"the privilege to read accounts is missing": {
@@ -382,9 +383,9 @@ func withoutSiteIDs(users []userDoc) []userDoc {
 func TestConnectWaitsForABusyServer(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	page := jamftest.Answer(http.StatusServiceUnavailable, "<html><body>canary maintenance</body></html>",
+	page := faults.Answer(http.StatusServiceUnavailable, "<html><body>canary maintenance</body></html>",
 		"Content-Type", "text/html", "Retry-After", "1")
-	s.jamf.SetFault(jamftest.On("/", page).Times(5))
+	s.jamf.SetFault(faults.On("/", page).Times(5))
 	r := s.withSecret().ok(s.connectArgs("-o", "json")...)
 	t.Cleanup(func() { s.run("disconnect", s.name) })
 	require.Equal(t, "applied", document[syncedDoc](t, r).Sync.Outcome)

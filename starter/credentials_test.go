@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -170,7 +171,7 @@ func TestAJamfThatRejectsEveryTokenNeedsAPerson(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.connect()
-	s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.Answer(http.StatusUnauthorized, `{"httpStatus":401,"errors":[]}`, "Content-Type", "application/json")))
+	s.jamf.SetFault(faults.On("/api/v1/accounts", faults.Answer(http.StatusUnauthorized, `{"httpStatus":401,"errors":[]}`, "Content-Type", "application/json")))
 	asked := s.jamf.TokenRequests()
 	require.Equal(t, "needs_reconnect", s.failResync(3, "credentials_rejected").State)
 	require.LessOrEqual(t, s.jamf.TokenRequests(), asked+3, "it does not ask for tokens for ever")

@@ -23,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -315,9 +316,9 @@ func serve(t *testing.T, handler http.Handler) string {
 
 // doing does something once, when a request comes that is to be answered after
 // it.
-func doing(about func(*http.Request) bool, what func()) jamftest.FaultFunc {
+func doing(about func(*http.Request) bool, what func()) faults.Func {
 	var once sync.Once
-	return func(r *http.Request) *jamftest.Fault {
+	return func(r *http.Request) *faults.Fault {
 		if about(r) {
 			once.Do(what)
 		}

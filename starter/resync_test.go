@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -189,27 +190,27 @@ func TestASyncThatFailsChangesNothingAndTheNextOneHeals(t *testing.T) {
 		code  string
 	}{
 		"Jamf does not answer": {
-			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/", jamftest.Reset())) },
+			spoil: func(s *subject) { s.jamf.SetFault(faults.On("/", faults.Reset())) },
 			mend:  func(s *subject) { s.jamf.SetFault(nil) },
 			exit:  5, code: "unreachable",
 		},
 		"Jamf is something else": {
-			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/", jamftest.HTML(200, "canary"))) },
+			spoil: func(s *subject) { s.jamf.SetFault(faults.On("/", jamftest.HTML(200, "canary"))) },
 			mend:  func(s *subject) { s.jamf.SetFault(nil) },
 			exit:  9, code: "inconsistent_source",
 		},
 		"the list is empty": {
-			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.NoEntries())) },
+			spoil: func(s *subject) { s.jamf.SetFault(faults.On("/api/v1/accounts", jamftest.NoEntries())) },
 			mend:  func(s *subject) { s.jamf.SetFault(nil) },
 			exit:  9, code: "inconsistent_source",
 		},
 		"the list lacks entries": {
-			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.WrongTotal(2))) },
+			spoil: func(s *subject) { s.jamf.SetFault(faults.On("/api/v1/accounts", jamftest.WrongTotal(2))) },
 			mend:  func(s *subject) { s.jamf.SetFault(nil) },
 			exit:  9, code: "inconsistent_source",
 		},
 		"the answer breaks off": {
-			spoil: func(s *subject) { s.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.Truncated())) },
+			spoil: func(s *subject) { s.jamf.SetFault(faults.On("/api/v1/accounts", faults.Truncated())) },
 			mend:  func(s *subject) { s.jamf.SetFault(nil) },
 			exit:  9, code: "inconsistent_source",
 		},

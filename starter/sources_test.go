@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 	"jamf-access-review/activities/directory/truto/trutotest"
 	"jamf-access-review/workflows"
@@ -54,9 +55,9 @@ func (b *behindJamf) promote(id string) {
 	b.jamf.UpdateAccount(number(b.t, id), func(a *jamftest.Account) { a.PrivilegeSet = jamftest.Administrator })
 }
 func (b *behindJamf) empty() {
-	b.jamf.SetFault(jamftest.On("/api/v1/accounts", jamftest.EmptyList()))
+	b.jamf.SetFault(faults.On("/api/v1/accounts", jamftest.EmptyList()))
 }
-func (b *behindJamf) whole()  { b.jamf.SetFault(jamftest.Any()) }
+func (b *behindJamf) whole()  { b.jamf.SetFault(faults.Any()) }
 func (b *behindJamf) reject() { b.rotate(); b.jamf.RevokeTokens() }
 func (b *behindJamf) mend(*testing.T) {
 	require.Zero(b.t, b.reconnectWith(b.rotate()).code)
@@ -91,7 +92,7 @@ func (b *behindTruto) promote(id string) {
 	b.truto.UpdateUser(id, func(u *trutotest.User) { u.Roles = []string{"Administrator"} })
 }
 func (b *behindTruto) empty()  { b.truto.SetFault(trutotest.OnList(trutotest.EmptyList())) }
-func (b *behindTruto) whole()  { b.truto.SetFault(trutotest.Any()) }
+func (b *behindTruto) whole()  { b.truto.SetFault(faults.Any()) }
 func (b *behindTruto) reject() { b.truto.Reject(); b.truto.SetRefresh(trutotest.RefreshFails) }
 func (b *behindTruto) mend(t *testing.T) {
 	require.True(t, b.truto.Authorise(ask[map[string]string](b.cli, "reconnect", b.name)["link_token"]))

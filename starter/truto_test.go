@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/truto/trutotest"
 )
 
@@ -61,7 +62,7 @@ func TestTrutoRefusals(t *testing.T) {
 		"blocked":             {func(s *trutotest.Server) { s.SetBlocked(true) }, 5, "unreachable", "blocked"},
 		"needs_reauth":        {func(s *trutotest.Server) { s.SetStatus("needs_reauth") }, 3, "credentials_rejected", ""},
 		"validation_error":    {func(s *trutotest.Server) { s.SetStatus("validation_error") }, 3, "credentials_rejected", ""},
-		"the wrong API token": {func(s *trutotest.Server) { s.SetFault(trutotest.On("/", trutotest.Refused(401))) }, 5, "unreachable", "API token"},
+		"the wrong API token": {func(s *trutotest.Server) { s.SetFault(faults.On("/", trutotest.Refused(401))) }, 5, "unreachable", "API token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
@@ -94,7 +95,7 @@ func TestReadGoesOnAfterItsTokenEnds(t *testing.T) {
 			b.config.UserPageSize = 50
 			var mu sync.Mutex
 			seen := map[string]bool{}
-			b.server.SetFault(func(r *http.Request) *jamftest.Fault {
+			b.server.SetFault(func(r *http.Request) *faults.Fault {
 				// Once for each list, in the middle of it.
 				list := strings.TrimRight(r.URL.Path, "0123456789")
 				middle := r.URL.Query().Get("page") == "1" || strings.HasSuffix(r.URL.Path, "/150")
@@ -125,20 +126,20 @@ func TestRejectedTokens(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fresh bool
-		fault jamftest.FaultFunc
+		fault faults.Func
 		want  directory.Code
 	}{
-		"not fresh":                      {false, jamftest.On("/", jamftest.Answer(401, `{"httpStatus":401,"errors":[]}`)), directory.TokenRejected},
-		"not fresh, markup":              {false, jamftest.On("/", jamftest.HTML(401, "Unauthorized")), directory.TokenRejected},
-		"fresh":                          {true, jamftest.On("/", jamftest.Answer(401, `{"httpStatus":401,"errors":[]}`)), directory.CredentialsRejected},
-		"fresh, markup":                  {true, jamftest.On("/api", jamftest.HTML(401, "Unauthorized")), directory.CredentialsRejected},
-		"fresh, once accepted":           {true, jamftest.On("/api/v1/accounts", jamftest.Answer(401, `{}`)), directory.TokenRejected},
-		"fresh, Classic":                 {true, jamftest.On("/JSSResource", jamftest.HTML(401, "Unauthorized")), directory.MissingPrivilege},
-		"fresh, Classic list accepted":   {true, jamftest.On("/JSSResource/accounts/userid", jamftest.HTML(401, "Unauthorized")), directory.MissingPrivilege},
-		"fresh, Classic detail accepted": {true, jamftest.On("/JSSResource/accounts/userid", jamftest.HTML(401, "Unauthorized")).After(10), directory.TokenRejected},
-		"fresh, Classic names the token": {true, jamftest.On("/JSSResource", jamftest.HTML(401, "INVALID_TOKEN")), directory.CredentialsRejected},
-		"forbidden":                      {true, jamftest.On("/api/v1/accounts", jamftest.Answer(403, `{"httpStatus":403,"errors":[]}`)), directory.MissingPrivilege},
-		"kept out by a firewall":         {true, jamftest.On("/api/v1/accounts", jamftest.HTML(403, "Blocked")), directory.Unreachable},
+		"not fresh":                      {false, faults.On("/", faults.Answer(401, `{"httpStatus":401,"errors":[]}`)), directory.TokenRejected},
+		"not fresh, markup":              {false, faults.On("/", jamftest.HTML(401, "Unauthorized")), directory.TokenRejected},
+		"fresh":                          {true, faults.On("/", faults.Answer(401, `{"httpStatus":401,"errors":[]}`)), directory.CredentialsRejected},
+		"fresh, markup":                  {true, faults.On("/api", jamftest.HTML(401, "Unauthorized")), directory.CredentialsRejected},
+		"fresh, once accepted":           {true, faults.On("/api/v1/accounts", faults.Answer(401, `{}`)), directory.TokenRejected},
+		"fresh, Classic":                 {true, faults.On("/JSSResource", jamftest.HTML(401, "Unauthorized")), directory.MissingPrivilege},
+		"fresh, Classic list accepted":   {true, faults.On("/JSSResource/accounts/userid", jamftest.HTML(401, "Unauthorized")), directory.MissingPrivilege},
+		"fresh, Classic detail accepted": {true, faults.On("/JSSResource/accounts/userid", jamftest.HTML(401, "Unauthorized")).After(10), directory.TokenRejected},
+		"fresh, Classic names the token": {true, faults.On("/JSSResource", jamftest.HTML(401, "INVALID_TOKEN")), directory.CredentialsRejected},
+		"forbidden":                      {true, faults.On("/api/v1/accounts", faults.Answer(403, `{"httpStatus":403,"errors":[]}`)), directory.MissingPrivilege},
+		"kept out by a firewall":         {true, faults.On("/api/v1/accounts", jamftest.HTML(403, "Blocked")), directory.Unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -164,11 +165,11 @@ func TestRejectedTokens(t *testing.T) {
 func TestRequestToken(t *testing.T) {
 	t.Parallel()
 	const newer, old = "/api/v1/oauth/token", "/api/oauth/token"
-	oauth := func(status int, code string) *jamftest.Fault {
-		return jamftest.Answer(status, fmt.Sprintf(`{"error":%q,"error_description":"of hidden-id"}`, code), "Content-Type", "application/json")
+	oauth := func(status int, code string) *faults.Fault {
+		return faults.Answer(status, fmt.Sprintf(`{"error":%q,"error_description":"of hidden-id"}`, code), "Content-Type", "application/json")
 	}
 	for name, c := range map[string]struct {
-		fault *jamftest.Fault
+		fault *faults.Fault
 		want  directory.Code
 		says  string
 	}{
@@ -178,22 +179,22 @@ func TestRequestToken(t *testing.T) {
 		"unreadable":                {oauth(400, "invalid_request"), directory.CredentialsRejected, "copy"},
 		"no client credentials":     {oauth(400, "unsupported_grant_type"), directory.Unreachable, "10.49"},
 		"out of order":              {oauth(500, "server_error"), directory.Busy, "HTTP 500"},
-		"refused the API's way":     {jamftest.Answer(401, `{"httpStatus":401,"errors":[]}`), directory.CredentialsRejected, "HTTP 401"},
+		"refused the API's way":     {faults.Answer(401, `{"httpStatus":401,"errors":[]}`), directory.CredentialsRejected, "HTTP 401"},
 		"markup":                    {jamftest.HTML(200, "Welcome"), directory.Unreachable, "HTTP 200 text/html"},
 		"forbidden by a firewall":   {jamftest.HTML(403, "Blocked"), directory.Unreachable, "HTTP 403 text/html"},
-		"another JSON":              {jamftest.Answer(200, `{"ok":true}`, "Content-Type", "application/json"), directory.Unreachable, "no access token"},
-		"a list":                    {jamftest.Answer(200, `[]`, "Content-Type", "application/json"), directory.Unreachable, "HTTP 200"},
-		"nothing":                   {jamftest.Answer(200, ``), directory.Unreachable, "HTTP 200"},
-		"busy":                      {jamftest.Busy(429, 600), directory.Busy, "HTTP 429"},
+		"another JSON":              {faults.Answer(200, `{"ok":true}`, "Content-Type", "application/json"), directory.Unreachable, "no access token"},
+		"a list":                    {faults.Answer(200, `[]`, "Content-Type", "application/json"), directory.Unreachable, "HTTP 200"},
+		"nothing":                   {faults.Answer(200, ``), directory.Unreachable, "HTTP 200"},
+		"busy":                      {faults.Busy(429, 600), directory.Busy, "HTTP 429"},
 		"maintenance":               {jamftest.Maintenance(), directory.Busy, "HTTP 503"},
 		"not there":                 {jamftest.HTML(404, "Not Found"), directory.Unreachable, "10.49"},
-		"not there, another's JSON": {jamftest.Answer(404, `{"status":404,"error":"Not Found"}`), directory.Unreachable, "10.49"},
-		"gone elsewhere":            {jamftest.RedirectTo("https://login.example.com/"), directory.Unreachable, "login.example.com"},
+		"not there, another's JSON": {faults.Answer(404, `{"status":404,"error":"Not Found"}`), directory.Unreachable, "10.49"},
+		"gone elsewhere":            {faults.RedirectTo("https://login.example.com/"), directory.Unreachable, "login.example.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, jamftest.Config{})
-			b.server.SetFault(jamftest.Any(jamftest.On(newer, c.fault), jamftest.On(old, c.fault)))
+			b.server.SetFault(faults.Any(faults.On(newer, c.fault), faults.On(old, c.fault)))
 			_, err := jamf.RequestToken(t.Context(), b.client(t), "hidden-id", "hidden-secret")
 			e := wantCode(t, err, c.want)
 			if !strings.Contains(e.Error(), c.says) {
@@ -215,7 +216,7 @@ func TestRequestTokenAcceptsPlainTextAndOddLifetimes(t *testing.T) {
 		`{"access_token":"t","token_type":"bearer","expires_in":"60"}`: 30 * time.Second,
 	} {
 		b := setup(t, jamftest.Config{})
-		b.server.SetFault(jamftest.On("/", jamftest.Answer(200, body, "Content-Type", "text/plain;charset=UTF-8")))
+		b.server.SetFault(faults.On("/", faults.Answer(200, body, "Content-Type", "text/plain;charset=UTF-8")))
 		token, err := jamf.RequestToken(t.Context(), b.client(t), "client", "secret")
 		if err != nil {
 			t.Fatal(err)
@@ -265,11 +266,11 @@ func TestRenewalMargin(t *testing.T) {
 
 func TestProbeOfSomethingElse(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]*jamftest.Fault{
+	for name, fault := range map[string]*faults.Fault{
 		"a web page":   jamftest.HTML(200, "Welcome"),
-		"another API":  jamftest.Answer(200, `{"hello":"world"}`),
+		"another API":  faults.Answer(200, `{"hello":"world"}`),
 		"nothing":      jamftest.HTML(404, "Not Found"),
-		"other server": jamftest.RedirectTo("https://login.example.com/"),
+		"other server": faults.RedirectTo("https://login.example.com/"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -277,7 +278,7 @@ func TestProbeOfSomethingElse(t *testing.T) {
 			if _, err := b.tokens.Token(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			b.server.SetFault(jamftest.On("/", fault))
+			b.server.SetFault(faults.On("/", fault))
 			_, err := b.source(t).Probe(t.Context())
 			wantCode(t, err, directory.Unreachable)
 		})
@@ -296,7 +297,7 @@ func TestErrorsOfTokensAndContextsPassThrough(t *testing.T) {
 	b = setup(t, jamftest.Config{})
 	b.server.Demo(5)
 	ctx, cancel := context.WithCancel(t.Context())
-	b.server.SetFault(func(r *http.Request) *jamftest.Fault {
+	b.server.SetFault(func(r *http.Request) *faults.Fault {
 		if r.URL.Path == "/api/v1/accounts" {
 			cancel()
 		}
@@ -320,7 +321,7 @@ func TestErrorsHoldNoData(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, body := range []string{`{"username":"jane.doe"`, `<p>jane.doe</p>`, `{"totalCount":"jane.doe"}`, `{"error":"jane.doe"}`} {
-				b.server.SetFault(jamftest.On("/", jamftest.Answer(status, body, "X-Data", "jane.doe")))
+				b.server.SetFault(faults.On("/", faults.Answer(status, body, "X-Data", "jane.doe")))
 				_, err := read(t, b.source(t), "")
 				text := fmt.Sprintf("%v %+v", err, err)
 				if directory.AsError(err) == nil || strings.Contains(text, "jane.doe") || strings.Contains(text, token.Value) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -63,10 +64,10 @@ func TestLookupOfNobody(t *testing.T) {
 // out of order.
 func TestLookupDoesNotTrustA404Alone(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]jamftest.FaultFunc{
-		"no newer details":        jamftest.On("/api/v1/accounts/", jamftest.HTML(404, "Not Found")),
-		"no newer user details":   jamftest.On("/api/v1/users/", jamftest.HTML(404, "Not Found")),
-		"no newer client details": jamftest.On("/api/v1/api-integrations/", jamftest.HTML(404, "Not Found")),
+	for name, fault := range map[string]faults.Func{
+		"no newer details":        faults.On("/api/v1/accounts/", jamftest.HTML(404, "Not Found")),
+		"no newer user details":   faults.On("/api/v1/users/", jamftest.HTML(404, "Not Found")),
+		"no newer client details": faults.On("/api/v1/api-integrations/", jamftest.HTML(404, "Not Found")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,7 +83,7 @@ func TestLookupDoesNotTrustA404Alone(t *testing.T) {
 	}
 	b := setup(t, jamftest.Config{Release: new(jamftest.ClassicOnly())})
 	b.server.Demo(10)
-	b.server.SetFault(jamftest.On("/JSSResource/accounts/userid/", jamftest.HTML(404, "Not Found")))
+	b.server.SetFault(faults.On("/JSSResource/accounts/userid/", jamftest.HTML(404, "Not Found")))
 	_, err := lookup(t, b.source(t), identity(directory.Account, 5))
 	wantCode(t, err, directory.Inconsistent)
 }

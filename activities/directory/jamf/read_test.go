@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
@@ -156,16 +157,16 @@ func TestReadAsksAgainForGroupsWithoutMembers(t *testing.T) {
 			b := setup(t, jamftest.Config{Release: &release})
 			id := b.server.AddAccount(jamftest.Account{Username: "member", AccessLevel: jamftest.GroupAccess})
 			b.server.AddGroup(jamftest.Group{Name: "Help Desk", PrivilegeSet: jamftest.Auditor, Members: []int{id}})
-			b.server.SetFault(jamftest.Any(
-				jamftest.On("/api/v1/account-groups", jamftest.NoMembers()),
-				jamftest.On("/JSSResource/accounts/groupid", jamftest.NoMembers()),
+			b.server.SetFault(faults.Any(
+				faults.On("/api/v1/account-groups", jamftest.NoMembers()),
+				faults.On("/JSSResource/accounts/groupid", jamftest.NoMembers()),
 			).Times(1))
 			s := mustRead(t, b.source(t))
 			equal(t, s.user(t, directory.Account, id).Groups, []string{"Help Desk"})
 
-			b.server.SetFault(jamftest.Any(
-				jamftest.On("/api/v1/account-groups", jamftest.NoMembers()),
-				jamftest.On("/JSSResource/accounts/groupid", jamftest.NoMembers()),
+			b.server.SetFault(faults.Any(
+				faults.On("/api/v1/account-groups", jamftest.NoMembers()),
+				faults.On("/JSSResource/accounts/groupid", jamftest.NoMembers()),
 			))
 			s = mustRead(t, b.source(t))
 			equal(t, s.user(t, directory.Account, id).Groups, nil)
@@ -305,29 +306,29 @@ func TestReadRefusesACursorItCannotUse(t *testing.T) {
 func TestReadFindsContradictions(t *testing.T) {
 	t.Parallel()
 	const accounts, users = "/api/v1/accounts", "/api/v1/users"
-	for name, fault := range map[string]jamftest.FaultFunc{
+	for name, fault := range map[string]faults.Func{
 		"total grows":              jamftest.OnPage(accounts, 1, jamftest.WrongTotal(1)),
 		"total shrinks":            jamftest.OnPage(accounts, 2, jamftest.WrongTotal(-1)),
-		"total too small":          jamftest.On(accounts, jamftest.WrongTotal(-60)),
-		"total too large":          jamftest.On(accounts, jamftest.WrongTotal(60)),
+		"total too small":          faults.On(accounts, jamftest.WrongTotal(-60)),
+		"total too large":          faults.On(accounts, jamftest.WrongTotal(60)),
 		"empty page in the middle": jamftest.OnPage(accounts, 1, jamftest.EmptyList()),
 		"empty first page":         jamftest.OnPage(accounts, 0, jamftest.EmptyList()),
 		"page repeated":            jamftest.OnPage(accounts, 1, jamftest.PageInstead(0)),
 		"end users repeated":       jamftest.OnPage(users, 1, jamftest.PageInstead(0)),
 		"end users empty":          jamftest.OnPage(users, 0, jamftest.EmptyList()),
-		"no total":                 jamftest.On(accounts, jamftest.Answer(200, `{"results":[]}`)),
-		"no results":               jamftest.On(accounts, jamftest.Answer(200, `{"totalCount":0}`)),
-		"null results":             jamftest.On(accounts, jamftest.Answer(200, `{"totalCount":0,"results":null}`)),
-		"negative total":           jamftest.On(accounts, jamftest.Answer(200, `{"totalCount":-1,"results":[]}`)),
-		"row without id":           jamftest.On(accounts, jamftest.Answer(200, `{"totalCount":1,"results":[{"username":"a"}]}`)),
-		"id with a path":           jamftest.On(accounts, jamftest.Answer(200, `{"totalCount":1,"results":[{"id":"../1"}]}`)),
-		"another shape":            jamftest.On(accounts, jamftest.Answer(200, `[1,2]`)),
-		"broken JSON":              jamftest.On(accounts, jamftest.Answer(200, `{"totalCount":1,"results":[{"id":"1"`)),
-		"markup":                   jamftest.On(accounts, jamftest.HTML(200, "Log in")),
+		"no total":                 faults.On(accounts, faults.Answer(200, `{"results":[]}`)),
+		"no results":               faults.On(accounts, faults.Answer(200, `{"totalCount":0}`)),
+		"null results":             faults.On(accounts, faults.Answer(200, `{"totalCount":0,"results":null}`)),
+		"negative total":           faults.On(accounts, faults.Answer(200, `{"totalCount":-1,"results":[]}`)),
+		"row without id":           faults.On(accounts, faults.Answer(200, `{"totalCount":1,"results":[{"username":"a"}]}`)),
+		"id with a path":           faults.On(accounts, faults.Answer(200, `{"totalCount":1,"results":[{"id":"../1"}]}`)),
+		"another shape":            faults.On(accounts, faults.Answer(200, `[1,2]`)),
+		"broken JSON":              faults.On(accounts, faults.Answer(200, `{"totalCount":1,"results":[{"id":"1"`)),
+		"markup":                   faults.On(accounts, jamftest.HTML(200, "Log in")),
 		"list goes away":           jamftest.OnPage(accounts, 1, jamftest.HTML(404, "Not Found")),
-		"groups without results":   jamftest.On("/api/v1/account-groups", jamftest.Answer(200, `{}`)),
-		"client error":             jamftest.On(accounts, jamftest.Answer(400, `{}`)),
-		"truncated":                jamftest.On(accounts, jamftest.Truncated()),
+		"groups without results":   faults.On("/api/v1/account-groups", faults.Answer(200, `{}`)),
+		"client error":             faults.On(accounts, faults.Answer(400, `{}`)),
+		"truncated":                faults.On(accounts, faults.Truncated()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -348,23 +349,23 @@ func TestReadFindsContradictions(t *testing.T) {
 func TestReadFindsContradictionsInTheClassicAPI(t *testing.T) {
 	t.Parallel()
 	const accounts, account = "/JSSResource/accounts", "/JSSResource/accounts/userid/"
-	onList := func(body string) jamftest.FaultFunc {
-		return func(r *http.Request) *jamftest.Fault {
+	onList := func(body string) faults.Func {
+		return func(r *http.Request) *faults.Fault {
 			if r.URL.Path == accounts {
-				return jamftest.Answer(200, body, "Content-Type", "text/plain;charset=UTF-8")
+				return faults.Answer(200, body, "Content-Type", "text/plain;charset=UTF-8")
 			}
 			return nil
 		}
 	}
-	for name, fault := range map[string]jamftest.FaultFunc{
+	for name, fault := range map[string]faults.Func{
 		"no list":          onList(`{"accounts":{}}`),
 		"no accounts":      onList(`{}`),
 		"null list":        onList(`{"accounts":{"users":null,"groups":[]}}`),
 		"id twice":         onList(`{"accounts":{"users":[{"id":1},{"id":1}],"groups":[]}}`),
-		"another account":  jamftest.On(account+"2", jamftest.Answer(200, `{"account":{"id":1}}`)),
-		"empty detail":     jamftest.On(account+"2", jamftest.Answer(200, `{}`)),
-		"markup":           jamftest.On(account+"2", jamftest.HTML(200, "Log in")),
-		"all details lost": jamftest.On(account, jamftest.HTML(404, "Not Found")),
+		"another account":  faults.On(account+"2", faults.Answer(200, `{"account":{"id":1}}`)),
+		"empty detail":     faults.On(account+"2", faults.Answer(200, `{}`)),
+		"markup":           faults.On(account+"2", jamftest.HTML(200, "Log in")),
+		"all details lost": faults.On(account, jamftest.HTML(404, "Not Found")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -387,7 +388,7 @@ func TestReadLeavesOutWhatVanishesBetweenListAndDetail(t *testing.T) {
 	for range 5 {
 		b.server.AddEndUser(jamftest.EndUser{Username: "u"})
 	}
-	b.server.SetFault(func(r *http.Request) *jamftest.Fault {
+	b.server.SetFault(func(r *http.Request) *faults.Fault {
 		switch r.URL.Path {
 		case "/JSSResource/accounts/userid/1":
 			b.server.RemoveAccount(60)
@@ -406,7 +407,7 @@ func TestReadAcceptsAListThatIsNotSorted(t *testing.T) {
 	t.Parallel()
 	b := setup(t, jamftest.Config{})
 	b.server.Demo(250)
-	b.server.SetFault(jamftest.On("/api/v1/accounts", jamftest.Unsorted()))
+	b.server.SetFault(faults.On("/api/v1/accounts", jamftest.Unsorted()))
 	s := mustRead(t, b.source(t))
 	equal(t, s.count(directory.Account), 250)
 }
@@ -438,9 +439,9 @@ func TestReadMarksAChangeBetweenTwoResumptions(t *testing.T) {
 
 func TestReadKeepsToPatienceThatIsAskedFor(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]*jamftest.Fault{
-		"too many requests": jamftest.Busy(429, 120),
-		"unavailable":       jamftest.Busy(503, 120),
+	for name, fault := range map[string]*faults.Fault{
+		"too many requests": faults.Busy(429, 120),
+		"unavailable":       faults.Busy(503, 120),
 		"maintenance":       jamftest.Maintenance(),
 		"gateway":           jamftest.HTML(502, "Bad Gateway"),
 		"unheard of":        jamftest.HTML(530, "Frozen"),
@@ -449,7 +450,7 @@ func TestReadKeepsToPatienceThatIsAskedFor(t *testing.T) {
 			t.Parallel()
 			b := setup(t, jamftest.Config{})
 			b.server.Demo(5)
-			b.server.SetFault(jamftest.On("/api/v1/accounts", fault))
+			b.server.SetFault(faults.On("/api/v1/accounts", fault))
 			_, err := read(t, b.source(t), "")
 			e := wantCode(t, err, directory.Busy)
 			if fault.Header.Get("Retry-After") == "120" && e.RetryAfter.Seconds() != 120 {
@@ -461,17 +462,17 @@ func TestReadKeepsToPatienceThatIsAskedFor(t *testing.T) {
 
 func TestReadGoesOnAfterPassingFaults(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]*jamftest.Fault{
-		"reset":       jamftest.Reset(),
-		"truncated":   jamftest.Truncated(),
+	for name, fault := range map[string]*faults.Fault{
+		"reset":       faults.Reset(),
+		"truncated":   faults.Truncated(),
 		"maintenance": jamftest.Maintenance(),
-		"busy":        jamftest.Busy(429, 0),
+		"busy":        faults.Busy(429, 0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, jamftest.Config{})
 			b.server.Demo(250)
-			b.server.SetFault(jamftest.On("/api/v1/accounts", fault).Times(2))
+			b.server.SetFault(faults.On("/api/v1/accounts", fault).Times(2))
 			s := mustRead(t, b.source(t))
 			equal(t, s.count(directory.Account), 250)
 		})
@@ -481,7 +482,7 @@ func TestReadGoesOnAfterPassingFaults(t *testing.T) {
 func TestReadDoesNotFollowARedirectElsewhere(t *testing.T) {
 	t.Parallel()
 	b, other := setup(t, jamftest.Config{}), setup(t, jamftest.Config{})
-	b.server.SetFault(jamftest.On("/api/v1/accounts", jamftest.RedirectTo(other.base.JoinPath("api/v1/accounts").String())))
+	b.server.SetFault(faults.On("/api/v1/accounts", faults.RedirectTo(other.base.JoinPath("api/v1/accounts").String())))
 	_, err := read(t, b.source(t), "")
 	wantCode(t, err, directory.Unreachable)
 	if n := len(other.server.Requests()); n != 0 {

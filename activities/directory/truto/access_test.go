@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/truto"
 	"jamf-access-review/activities/directory/truto/trutotest"
 )
@@ -30,8 +31,8 @@ func TestProbeAcceptsAJamfThatCanBeRead(t *testing.T) {
 // person with a link token mends is about the connection's credentials.
 func TestProbeSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	capabilities := func(f *trutotest.Fault) func(*bundle) {
-		return func(b *bundle) { b.server.SetFault(trutotest.On("/integrated-account", f)) }
+	capabilities := func(f *faults.Fault) func(*bundle) {
+		return func(b *bundle) { b.server.SetFault(faults.On("/integrated-account", f)) }
 	}
 	for name, c := range map[string]struct {
 		change func(*bundle)
@@ -85,7 +86,7 @@ func TestARejectedConnectionIsRefreshedOnce(t *testing.T) {
 			"from the start": func(b *bundle) { b.server.Reject() },
 			"as is known":    func(b *bundle) { b.server.Reject(); b.server.SetStatus(trutotest.NeedsReauth) },
 			"in the middle": func(b *bundle) {
-				b.server.SetFault(trutotest.FaultFunc(func(r *http.Request) *trutotest.Fault {
+				b.server.SetFault(faults.Func(func(r *http.Request) *faults.Fault {
 					if r.URL.Query().Get("next_cursor") != "" && b.server.Refreshes() == 0 {
 						b.server.Reject()
 					}
@@ -121,7 +122,7 @@ func TestAFreshTokenThatWasGoodMayBeRefreshedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t, unlimited()).everyone()
 	b.server.Demo(350)
-	b.server.SetFault(func(r *http.Request) *trutotest.Fault {
+	b.server.SetFault(func(r *http.Request) *faults.Fault {
 		if r.URL.Query().Get("next_cursor") != "" && b.server.Refreshes() < 2 {
 			b.server.Reject()
 		}
@@ -302,7 +303,7 @@ func TestErrorsHoldNoSecretAndNobody(t *testing.T) {
 				b.credentials.APIToken = canary
 				b.server.AddToken(canary)
 				b.server.Demo(1)
-				b.server.SetFault(trutotest.On(path, trutotest.Answer(status, string(body))))
+				b.server.SetFault(faults.On(path, faults.Answer(status, string(body))))
 				_, probed := b.source(t).Probe(t.Context())
 				_, read := read(t, b.source(t), `{"next":"canary","pages":1}`)
 				_, looked := lookup(t, b.source(t), account("1"))

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/truto/trutotest"
 )
 
@@ -65,16 +66,16 @@ func TestLookupTellsWhoIsGone(t *testing.T) {
 func TestLookupDoesNotTrustA404Alone(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		fault trutotest.FaultFunc
+		fault faults.Func
 		want  directory.Code
 	}{
-		"no details":             {trutotest.On(trutotest.UsersPath+"/", trutotest.Remote(404)), directory.Inconsistent},
-		"no details, Truto's":    {trutotest.On(trutotest.UsersPath+"/", trutotest.Refused(404)), directory.Inconsistent},
-		"markup":                 {trutotest.On(trutotest.UsersPath+"/", trutotest.HTML(404)), directory.Unreachable},
-		"the account is unknown": {trutotest.On(trutotest.UsersPath, trutotest.Refused(404)), directory.Unreachable},
-		"an empty list": {trutotest.Any(
-			trutotest.On(trutotest.UsersPath+"/", trutotest.Remote(404)),
-			trutotest.OnList(trutotest.Answer(200, `{"result":[]}`)),
+		"no details":             {faults.On(trutotest.UsersPath+"/", trutotest.Remote(404)), directory.Inconsistent},
+		"no details, Truto's":    {faults.On(trutotest.UsersPath+"/", trutotest.Refused(404)), directory.Inconsistent},
+		"markup":                 {faults.On(trutotest.UsersPath+"/", trutotest.HTML(404)), directory.Unreachable},
+		"the account is unknown": {faults.On(trutotest.UsersPath, trutotest.Refused(404)), directory.Unreachable},
+		"an empty list": {faults.Any(
+			faults.On(trutotest.UsersPath+"/", trutotest.Remote(404)),
+			trutotest.OnList(faults.Answer(200, `{"result":[]}`)),
 		), directory.Inconsistent},
 	} {
 		t.Run(name, func(t *testing.T) {

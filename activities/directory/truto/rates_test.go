@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/truto/trutotest"
 )
 
@@ -57,10 +58,10 @@ func TestConnectionsShareTheRateOfTheirToken(t *testing.T) {
 func TestARefusalForItsRateSaysHowLongToWait(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		fault *trutotest.Fault
+		fault *faults.Fault
 		want  time.Duration
 	}{
-		"as it says":         {trutotest.Busy(429, 42), 42 * time.Second},
+		"as it says":         {faults.Busy(429, 42), 42 * time.Second},
 		"where it is silent": {trutotest.Remote(429), 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

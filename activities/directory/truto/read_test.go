@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/truto/trutotest"
 )
 
@@ -203,13 +204,13 @@ func TestReadNoticesCursorsThatLeadBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, unlimited())
-			b.server.SetFault(func(r *http.Request) *trutotest.Fault {
+			b.server.SetFault(func(r *http.Request) *faults.Fault {
 				if r.URL.Path != trutotest.UsersPath {
 					return nil
 				}
 				at := 0
 				fmt.Sscanf(r.URL.Query().Get("next_cursor"), "at %d", &at)
-				return trutotest.Answer(200, fmt.Sprintf(`{"result":[],"next_cursor":"at %d"}`, way[at]))
+				return faults.Answer(200, fmt.Sprintf(`{"result":[],"next_cursor":"at %d"}`, way[at]))
 			})
 			var last directory.Cursor
 			pages, stop := 0, errors.New("stop")
@@ -240,9 +241,9 @@ func TestReadNoticesCursorsThatLeadBack(t *testing.T) {
 // smaller directory.
 func TestReadFindsContradictions(t *testing.T) {
 	t.Parallel()
-	onePage := func(body string) trutotest.FaultFunc { return trutotest.OnList(trutotest.Answer(200, body)) }
+	onePage := func(body string) faults.Func { return trutotest.OnList(faults.Answer(200, body)) }
 	for name, c := range map[string]struct {
-		fault  trutotest.FaultFunc
+		fault  faults.Func
 		quirks trutotest.Quirks
 	}{
 		"no list":               {fault: trutotest.OnList(trutotest.Set("result", nil))},
@@ -258,11 +259,11 @@ func TestReadFindsContradictions(t *testing.T) {
 		"cursor is no text":     {fault: onePage(`{"result":[],"next_cursor":{}}`)},
 		"cursor too long":       {fault: onePage(`{"result":[],"next_cursor":"` + strings.Repeat("x", 9000) + `"}`)},
 		"markup":                {fault: trutotest.OnList(trutotest.HTML(200))},
-		"truncated":             {fault: trutotest.OnList(trutotest.Truncated())},
-		"detail of another":     {fault: trutotest.On(trutotest.UsersPath+"/7", trutotest.Set("id", "8")), quirks: trutotest.Quirks{NamesOnly: true}},
-		"detail is gone":        {fault: trutotest.On(trutotest.UsersPath+"/7", trutotest.Remote(404)), quirks: trutotest.Quirks{NamesOnly: true}},
-		"no details":            {fault: trutotest.On(trutotest.UsersPath+"/", trutotest.Refused(404)), quirks: trutotest.Quirks{SaysPartial: true}},
-		"another account":       {fault: trutotest.On("/integrated-account", trutotest.Set("account", map[string]any{"id": "other"}))},
+		"truncated":             {fault: trutotest.OnList(faults.Truncated())},
+		"detail of another":     {fault: faults.On(trutotest.UsersPath+"/7", trutotest.Set("id", "8")), quirks: trutotest.Quirks{NamesOnly: true}},
+		"detail is gone":        {fault: faults.On(trutotest.UsersPath+"/7", trutotest.Remote(404)), quirks: trutotest.Quirks{NamesOnly: true}},
+		"no details":            {fault: faults.On(trutotest.UsersPath+"/", trutotest.Refused(404)), quirks: trutotest.Quirks{SaysPartial: true}},
+		"another account":       {fault: faults.On("/integrated-account", trutotest.Set("account", map[string]any{"id": "other"}))},
 		"cursor is not known":   {fault: trutotest.OnList(trutotest.Refused(422)).After(1)},
 		"refuses what is asked": {fault: trutotest.OnList(trutotest.Refused(400))},
 		"conflict":              {fault: trutotest.OnList(trutotest.Remote(409))},
@@ -284,7 +285,7 @@ func TestReadFindsContradictions(t *testing.T) {
 
 func TestReadGoesOnAfterPassingFaults(t *testing.T) {
 	t.Parallel()
-	faults := map[string]*trutotest.Fault{"reset": trutotest.Reset(), "truncated": trutotest.Truncated()}
+	faults := map[string]*faults.Fault{"reset": faults.Reset(), "truncated": faults.Truncated()}
 	for _, status := range []int{408, 425, 500, 502, 504, 530} {
 		faults[fmt.Sprint(status)] = trutotest.Remote(status)
 	}
@@ -308,7 +309,7 @@ func TestReadGoesOnAfterPassingFaults(t *testing.T) {
 func TestReadDoesNotFollowARedirectElsewhere(t *testing.T) {
 	t.Parallel()
 	b, other := setup(t, unlimited()), setup(t, unlimited())
-	b.server.SetFault(trutotest.OnList(trutotest.RedirectTo(other.settings.BaseURL + "/x")))
+	b.server.SetFault(trutotest.OnList(faults.RedirectTo(other.settings.BaseURL + "/x")))
 	_, err := read(t, b.source(t), "")
 	wantCode(t, err, directory.Unreachable)
 	if n := len(other.server.Requests()); n != 0 {

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"jamf-access-review/activities/directory/faults"
 )
 
 // Config says what a Server starts with. The zero Config is a new server with
@@ -37,7 +39,7 @@ type Server struct {
 	latency     atomic.Int64
 	mux         *http.ServeMux
 	counters    counters
-	fault       atomic.Pointer[FaultFunc]
+	fault       atomic.Pointer[faults.Func]
 
 	mu       sync.Mutex
 	release  Release
@@ -134,7 +136,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if fault := s.fault.Load(); fault != nil && *fault != nil {
 		if f := (*fault)(r); f != nil {
-			f.serve(w, r, http.HandlerFunc(s.serve))
+			f.Serve(w, r, http.HandlerFunc(s.serve))
 			return
 		}
 	}

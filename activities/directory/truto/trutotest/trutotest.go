@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"jamf-access-review/activities/directory/faults"
 )
 
 // Config says what a Server starts with. The zero Config is a Truto with one
@@ -39,7 +41,7 @@ type Server struct {
 	*Account
 	cfg   Config
 	mux   *http.ServeMux
-	fault atomic.Pointer[FaultFunc]
+	fault atomic.Pointer[faults.Func]
 
 	mu       *sync.Mutex
 	accounts map[string]*Account
@@ -128,7 +130,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { s.end(seen.status) }()
 	if fault := s.fault.Load(); fault != nil && *fault != nil {
 		if f := (*fault)(r); f != nil {
-			f.serve(seen, r, http.HandlerFunc(s.serve))
+			f.Serve(seen, r, http.HandlerFunc(s.serve))
 			return
 		}
 	}
