@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	modelHistories = flag.Int("model.histories", 2000, "how many random histories the model goes through")
+	modelHistories = flag.Int("model.histories", 1500, "how many random histories the model goes through")
 	modelSeed      = flag.Uint64("model.seed", 0, "go through the one history of this seed, and say each step")
 )
 

@@ -5,18 +5,16 @@ import (
 	"time"
 )
 
-// nextSync is the first moment after now at which a connection syncs by
-// itself. Each connection keeps its own beat: moments one interval apart,
-// shifted by a share of the interval that depends on its name alone. So
-// connections made at once, or held up together by an outage, do not sync
-// together, and no sync asked for by a person shifts the schedule.
+// nextSync is when a connection that has just synced does so again by itself.
+// Each connection keeps its own beat: moments one interval apart, shifted by a
+// share of the interval that depends on its name alone. So connections made at
+// once, or held up together by an outage, do not sync together. A beat that
+// comes within half an interval is left out: the sync that was asked for has
+// taken its place.
 func nextSync(connection string, every time.Duration, now time.Time) time.Time {
 	beat := now.UTC().Truncate(every).Add(shift(connection, every))
-	for !beat.After(now) {
+	for beat.Sub(now) < every/2 {
 		beat = beat.Add(every)
-	}
-	if earlier := beat.Add(-every); earlier.After(now) {
-		return earlier
 	}
 	return beat
 }
