@@ -33,6 +33,9 @@ var (
 // DB is the record. It is safe for concurrent use.
 type DB struct {
 	sql *sqlx.DB
+	// renewals are connections that wait for a source while they hold a row's
+	// lock. They are apart, so that slow sources hold up nothing but renewals.
+	renewals *sqlx.DB
 	// keyset is nil where none was given; then nothing can be sealed.
 	keyset *Keyset
 	now    func() time.Time
@@ -47,8 +50,9 @@ func WithKeyset(k *Keyset) Option { return func(d *DB) { d.keyset = k } }
 // WithClock replaces time.Now, for tests.
 func WithClock(now func() time.Time) Option { return func(d *DB) { d.now = now } }
 
-// maxConns bounds the connections of one process. A worker's activities are
-// mostly waiting for their source, not for Postgres.
+// maxConns bounds the connections of one process, twice: those for the record
+// and those for renewals. A worker's activities are mostly waiting for their
+// source, not for Postgres.
 const maxConns = 10
 
 // Open connects to the PostgreSQL at the URL. It returns an *UnavailableError
@@ -58,18 +62,14 @@ func Open(ctx context.Context, databaseURL string, options ...Option) (*DB, erro
 	if err != nil {
 		return nil, &UnavailableError{Address: address(databaseURL), Cause: withoutURL(err)}
 	}
-	pool := sql.OpenDB(connector)
-	pool.SetMaxOpenConns(maxConns)
-	pool.SetMaxIdleConns(maxConns)
-	pool.SetConnMaxIdleTime(time.Minute)
-	d := &DB{sql: sqlx.NewDb(pool, "postgres"), now: time.Now}
+	d := &DB{sql: newPool(connector), renewals: newPool(connector), now: time.Now}
 	for _, o := range options {
 		o(d)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := pool.PingContext(ctx); err != nil {
-		pool.Close()
+	if err := d.sql.PingContext(ctx); err != nil {
+		d.Close()
 		return nil, &UnavailableError{Address: address(databaseURL), Cause: err}
 	}
 	return d, nil
@@ -98,8 +98,16 @@ func withoutURL(err error) error {
 	return err
 }
 
+func newPool(connector *pq.Connector) *sqlx.DB {
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
+	pool.SetConnMaxIdleTime(time.Minute)
+	return sqlx.NewDb(pool, "postgres")
+}
+
 // Close closes the connections.
-func (d *DB) Close() error { return d.sql.Close() }
+func (d *DB) Close() error { return errors.Join(d.sql.Close(), d.renewals.Close()) }
 
 // UnavailableError says that no usable PostgreSQL answers at an address.
 type UnavailableError struct {
@@ -128,7 +136,11 @@ func recorded(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond)
 
 // inTx runs f in one transaction, with its time.
 func (d *DB) inTx(ctx context.Context, f func(tx *sqlx.Tx, now time.Time) error) error {
-	tx, err := d.sql.BeginTxx(ctx, nil)
+	return d.inTxOf(ctx, d.sql, f)
+}
+
+func (d *DB) inTxOf(ctx context.Context, pool *sqlx.DB, f func(tx *sqlx.Tx, now time.Time) error) error {
+	tx, err := pool.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
 	}

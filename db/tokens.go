@@ -39,7 +39,7 @@ func (d *DB) ReplaceToken(ctx context.Context, connectionID, rejected int64, ren
 // necessary.
 func (d *DB) renewToken(ctx context.Context, connectionID int64, renew RenewToken, fresh bool, necessary func(tokenRow) bool) (directory.Token, error) {
 	var token directory.Token
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+	err := d.inTxOf(ctx, d.renewals, func(tx *sqlx.Tx, _ time.Time) error {
 		row, err := d.tokenRow(ctx, tx, connectionID, "FOR UPDATE")
 		if err != nil {
 			return err

@@ -153,3 +153,26 @@ func TestRenewalThatIsGivenUpChangesNothing(t *testing.T) {
 	require.True(t, errors.Is(err, context.Canceled), err)
 	require.Equal(t, before, r.dump())
 }
+
+func TestSlowRenewalsHoldUpNothingElse(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	patient := make(chan struct{})
+	var begun, ended sync.WaitGroup
+	for i := range maxConns {
+		c := r.connect(fmt.Sprintf("slow-%d", i))
+		begun.Add(1)
+		ended.Go(func() {
+			_, err := r.Token(r.ctx, c.ID, func(context.Context, directory.Credentials) (directory.Token, error) {
+				begun.Done()
+				<-patient
+				return directory.Token{}, errors.New("given up")
+			})
+			require.ErrorContains(t, err, "given up")
+		})
+	}
+	begun.Wait()
+	r.sync(r.connect("fast"), account("1"))
+	close(patient)
+	ended.Wait()
+}

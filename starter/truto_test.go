@@ -88,8 +88,31 @@ func TestAnAccountThatIsAuthorisedAgainAtTrutoGoesOnByItself(t *testing.T) {
 
 	answer := ask[map[string]string](s.cli, "reconnect", s.name)
 	require.NotEmpty(t, answer["link_token"])
+	tokens.Store(answer["link_token"], true)
 	require.True(t, truto.Authorise(answer["link_token"]))
 	require.Equal(t, "applied", s.resync().Sync.Outcome)
+	require.Equal(t, "active", s.status().State)
+}
+
+func TestAnAPITokenThatIsOursToMendDoesNotMarkTheConnection(t *testing.T) {
+	t.Parallel()
+	s, truto := trutoSetup(t)
+	s.connectViaTruto()
+	truto.RevokeToken(s.secret)
+	failed := s.failResync(5, "unreachable")
+	require.Contains(t, failed.Sync.Reason, "API token")
+	require.Equal(t, "active", s.status().State)
+	truto.AddToken(s.secret)
+	require.Equal(t, "applied", s.resync().Sync.Outcome)
+}
+
+func TestAScopeThatTrutoLacksIsNamed(t *testing.T) {
+	t.Parallel()
+	s, truto := trutoSetup(t)
+	s.connectViaTruto()
+	truto.Lack("Read Accounts")
+	failed := s.failResync(4, "missing_privilege")
+	require.Contains(t, failed.Sync.Reason, "Read Accounts")
 	require.Equal(t, "active", s.status().State)
 }
 

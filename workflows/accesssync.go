@@ -48,7 +48,7 @@ func Revived(c db.Connection, now time.Time) AccessSyncInput {
 		Connection: ConnectionOf(c),
 		Every:      db.Interval(c.Every),
 		Paused:     c.State == db.Paused,
-		Outlook:    Outlook{NextSyncAt: nextSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
+		Outlook:    Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
 	}
 	if c.NextSyncAt != nil {
 		in.NextSyncAt = *c.NextSyncAt
@@ -197,7 +197,7 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	// either order.
 	s.unrecorded = s.unrecorded || changed
 	if s.in.Every != every {
-		s.in.NextSyncAt = s.nextSync(ctx)
+		s.in.NextSyncAt = s.firstSync(ctx)
 	}
 	return nil
 }
@@ -210,13 +210,18 @@ func (s *accessSyncRun) outlook(ctx workflow.Context, p problem) Outlook {
 	case string(directory.CredentialsRejected):
 		return Outlook{Rejected: true, Failures: failures, Reason: p.reason, NextSyncAt: s.nextSync(ctx)}
 	default:
-		retry := retrySync(s.in.Connection.Name, time.Duration(s.in.Every), workflow.Now(ctx), failures)
+		retry := retrySync(s.in.Connection.Name, s.nextSync(ctx), workflow.Now(ctx), failures)
 		return Outlook{Failures: failures, Reason: p.reason, NextSyncAt: retry}
 	}
 }
 
 func (s *accessSyncRun) nextSync(ctx workflow.Context) time.Time {
-	return nextSync(s.in.Connection.Name, time.Duration(s.in.Every), workflow.Now(ctx))
+	return nextSync(s.in.NextSyncAt, time.Duration(s.in.Every), workflow.Now(ctx))
+}
+
+// firstSync begins a new beat, with a new interval.
+func (s *accessSyncRun) firstSync(ctx workflow.Context) time.Time {
+	return firstSync(s.in.Connection.Name, time.Duration(s.in.Every), workflow.Now(ctx))
 }
 
 // state is the connection's state.

@@ -88,7 +88,7 @@ func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error
 	}
 
 	c.enter(ctx, StepSync)
-	next := nextSync(c.in.Connection.Name, time.Duration(c.in.Every), workflow.Now(ctx))
+	next := firstSync(c.in.Connection.Name, time.Duration(c.in.Every), workflow.Now(ctx))
 	sync, err := syncOnce{
 		connection: c.in.Connection,
 		trigger:    db.TriggerConnect,

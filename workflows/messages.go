@@ -133,7 +133,7 @@ func (s *accessSyncRun) reschedule(ctx workflow.Context, r RescheduleRequest) {
 		return
 	}
 	s.in.Every, s.unrecorded = db.Interval(every), true
-	s.in.NextSyncAt = s.nextSync(ctx)
+	s.in.NextSyncAt = s.firstSync(ctx)
 }
 
 // drainSignals takes the signals that have come and were not taken yet.

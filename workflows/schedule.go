@@ -5,29 +5,31 @@ import (
 	"time"
 )
 
-// nextSync is when a connection that has just synced does so again by itself.
-// Each connection keeps its own beat: moments one interval apart, shifted by a
-// share of the interval that depends on its name alone. So connections made at
-// once, or held up together by an outage, do not sync together. A beat that
-// comes within half an interval is left out: the sync that was asked for has
-// taken its place.
-func nextSync(connection string, every time.Duration, now time.Time) time.Time {
-	beat := now.UTC().Truncate(every).Add(shift(connection, every))
-	for beat.Sub(now) < every/2 {
-		beat = beat.Add(every)
+// firstSync is when a connection begins to sync by itself: after half an
+// interval to a whole one, by a share that depends on its name alone, so that
+// connections made at once do not sync at once.
+func firstSync(connection string, every time.Duration, now time.Time) time.Time {
+	return now.Add(every/2 + shift(connection, every-every/2))
+}
+
+// nextSync is when a connection whose time to sync was due syncs by itself
+// again. The beat that firstSync began goes on: a sync that somebody asked for
+// does not shift it, a late one does not either, and what was missed is left
+// out.
+func nextSync(due time.Time, every time.Duration, now time.Time) time.Time {
+	if missed := now.Sub(due); missed >= 0 {
+		return due.Add((missed/every + 1) * every)
 	}
-	return beat
+	return due
 }
 
 // retrySync is when a connection syncs again after the latest of a number of
 // failures in a row: soon, then less and less often, and never later than it
 // would have.
-func retrySync(connection string, every time.Duration, now time.Time, failures int) time.Time {
+func retrySync(connection string, regular, now time.Time, failures int) time.Time {
 	const first, doublings = time.Minute, 6
-	regular := nextSync(connection, every, now)
 	wait := first << min(failures-1, doublings)
-	wait += shift(connection, wait)
-	if early := now.Add(wait); early.Before(regular) {
+	if early := now.Add(wait + shift(connection, wait)); early.Before(regular) {
 		return early
 	}
 	return regular

@@ -10,51 +10,59 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func TestNextSyncIsAboutOneIntervalAwayAndKeepsItsBeat(t *testing.T) {
+func TestFirstSyncComesWithinTheIntervalAndNotAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, every := range []time.Duration{10 * time.Second, time.Hour, 6 * time.Hour, 7 * 24 * time.Hour} {
 		for i := range 200 {
-			name := fmt.Sprintf("connection-%d", i)
-			next := nextSync(name, every, noon)
-			require.GreaterOrEqual(t, next.Sub(noon), every/2, "%s %s", name, every)
-			require.Less(t, next.Sub(noon), every+every/2, "%s %s", name, every)
-			require.Equal(t, next.Add(every), nextSync(name, every, next), "the beat goes on")
-			require.Equal(t, next, nextSync(name, every, next.Add(-every*3/4)), "a sync in between does not shift it")
-			require.Equal(t, next.Add(every), nextSync(name, every, next.Add(-every/4)), "or takes its place")
+			wait := firstSync(fmt.Sprintf("connection-%d", i), every, noon).Sub(noon)
+			require.GreaterOrEqual(t, wait, every/2)
+			require.Less(t, wait, every)
 		}
 	}
 }
 
-func TestNextSyncSpreadsConnectionsEvenly(t *testing.T) {
+func TestFirstSyncSpreadsConnectionsEvenly(t *testing.T) {
 	t.Parallel()
 	const connections, slots = 6000, 6
 	counts := make([]int, slots)
 	for i := range connections {
-		next := nextSync(fmt.Sprintf("connection-%d", i), 6*time.Hour, noon)
-		counts[int(next.Sub(noon)/time.Hour)%slots]++
+		wait := firstSync(fmt.Sprintf("connection-%d", i), 12*time.Hour, noon).Sub(noon)
+		counts[int((wait-6*time.Hour)/time.Hour)]++
 	}
 	for slot, n := range counts {
 		require.InDelta(t, connections/slots, n, connections/slots/5, "hour %d", slot)
 	}
 }
 
+func TestNextSyncKeepsItsBeat(t *testing.T) {
+	t.Parallel()
+	const every = time.Hour
+	for name, c := range map[string]struct {
+		now  time.Time
+		next time.Time
+	}{
+		"on time":                        {noon, noon.Add(every)},
+		"a little late":                  {noon.Add(time.Minute), noon.Add(every)},
+		"a sync that was asked for":      {noon.Add(-time.Minute), noon},
+		"after an outage of a day":       {noon.Add(24*time.Hour + time.Minute), noon.Add(25 * time.Hour)},
+		"just when the next one was due": {noon.Add(every), noon.Add(2 * every)},
+	} {
+		require.Equal(t, c.next, nextSync(noon, every, c.now), name)
+	}
+}
+
 func TestRetrySyncComesSoonThenLessAndLessOftenAndNeverLaterThanRegular(t *testing.T) {
 	t.Parallel()
-	const every = 24 * time.Hour
-	regular := nextSync("acme", every, noon)
+	regular := noon.Add(time.Hour)
 	last := time.Duration(0)
 	for failures := 1; failures <= 20; failures++ {
-		next := retrySync("acme", every, noon, failures)
+		next := retrySync("acme", regular, noon, failures)
 		require.True(t, next.After(noon))
 		require.False(t, next.After(regular))
 		wait := next.Sub(noon)
 		require.GreaterOrEqual(t, wait, last)
 		last = wait
 	}
-	require.Less(t, retrySync("acme", every, noon, 1).Sub(noon), 2*time.Minute+time.Second)
-}
-
-func TestRetrySyncNeverWaitsLongerThanAShortInterval(t *testing.T) {
-	t.Parallel()
-	require.Less(t, retrySync("acme", 10*time.Second, noon, 5).Sub(noon), 15*time.Second)
+	require.Equal(t, regular.Sub(noon), last)
+	require.Less(t, retrySync("acme", regular, noon, 1).Sub(noon), 2*time.Minute)
 }
