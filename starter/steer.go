@@ -57,8 +57,8 @@ func newReschedule(a *app) *cobra.Command {
 	return cmd
 }
 
-// steerTimeout bounds how long a worker may take to act on a signal. A sync
-// that is under way is not waited for longer: the signal is not lost.
+// steerTimeout bounds how long a worker is waited for to act on a signal. After
+// that the signal is not lost: it takes effect when a worker comes to it.
 const steerTimeout = 15 * time.Second
 
 // steer sends a signal and waits until the record shows that it was acted on.

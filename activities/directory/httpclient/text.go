@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -23,9 +24,12 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	case '{', '[':
 		return errors.New("not a value of the expected shape")
 	case '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
+		// Most strings have no escapes and need not be decoded once more.
+		s := string(b[1 : len(b)-1])
+		if bytes.IndexByte(b, '\\') >= 0 {
+			if err := json.Unmarshal(b, &s); err != nil {
+				return err
+			}
 		}
 		*t = storable(s)
 	default:
@@ -36,9 +40,21 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 
 // storable drops what a text column cannot hold, and what is too long.
 func storable(s string) Text {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, string(utf8.RuneError)), "\x00", "")
-	if utf8.RuneCountInString(s) > MaxTextRunes {
-		s = string([]rune(s)[:MaxTextRunes])
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, string(utf8.RuneError))
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "")
+	}
+	if len(s) <= MaxTextRunes {
+		return Text(s)
+	}
+	runes := 0
+	for i := range s {
+		if runes == MaxTextRunes {
+			return Text(s[:i])
+		}
+		runes++
 	}
 	return Text(s)
 }

@@ -1,65 +1,16 @@
 package jamf
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"jamf-access-review/activities/directory/httpclient"
 )
 
-// maxRunes bounds every text, so that a hostile source cannot fill a database
-// with one field.
-const maxRunes = 1000
-
 var errShape = errors.New("not a value of the expected shape")
 
-// text is a string, or a number or boolean where a string is due; null and
-// absent are "". It holds only what Postgres can store.
-type text string
-
-func (t *text) UnmarshalJSON(b []byte) error {
-	switch b[0] {
-	case 'n':
-		*t = ""
-	case '{', '[':
-		return errShape
-	case '"':
-		s := string(b[1 : len(b)-1])
-		if bytes.IndexByte(b, '\\') >= 0 {
-			if err := json.Unmarshal(b, &s); err != nil {
-				return err
-			}
-		}
-		*t = text(clean(s))
-	default:
-		*t = text(clean(string(b)))
-	}
-	return nil
-}
-
-// clean drops what a text column cannot hold, and what goes beyond maxRunes.
-func clean(s string) string {
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	}
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "")
-	}
-	if len(s) <= maxRunes {
-		return s
-	}
-	runes := 0
-	for i := range s {
-		if runes == maxRunes {
-			return s[:i]
-		}
-		runes++
-	}
-	return s
-}
+// text is what the API writes where a string is due.
+type text = httpclient.Text
 
 // flag is a boolean that may be unknown.
 type flag struct{ value *bool }

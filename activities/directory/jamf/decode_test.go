@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/httpclient"
 )
 
 func TestTextAcceptsWhatServersWrite(t *testing.T) {
@@ -22,7 +23,7 @@ func TestTextAcceptsWhatServersWrite(t *testing.T) {
 		`"\u00e9\n"`:                          "é\n",
 		"\"\xff\"":                            "\ufffd",
 		`"\ud800"`:                            "\ufffd",
-		`"` + strings.Repeat("é", 1500) + `"`: strings.Repeat("é", maxRunes),
+		`"` + strings.Repeat("é", 1500) + `"`: strings.Repeat("é", httpclient.MaxTextRunes),
 	} {
 		var got text
 		if err := json.Unmarshal([]byte(raw), &got); err != nil || string(got) != want {
@@ -153,7 +154,7 @@ func FuzzBodies(f *testing.F) {
 		storable := func(user directory.User) {
 			all := append([]string{user.ID, user.Username, user.Email, user.Name, user.AccessLevel, user.Site}, user.Roles...)
 			for _, s := range append(append(all, user.Groups...), user.Privileges...) {
-				if strings.ContainsRune(s, 0) || !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxRunes+len("id ") {
+				if strings.ContainsRune(s, 0) || !utf8.ValidString(s) || utf8.RuneCountInString(s) > httpclient.MaxTextRunes+len("id ") {
 					t.Fatalf("cannot be kept: %q", s)
 				}
 			}
