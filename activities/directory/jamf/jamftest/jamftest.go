@@ -4,9 +4,6 @@
 package jamftest
 
 import (
-	"context"
-	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +13,7 @@ import (
 	"time"
 
 	"jamf-access-review/activities/directory/faults"
+	"jamf-access-review/activities/directory/loopback"
 )
 
 // Config says what a Server starts with. The zero Config is a new server with
@@ -168,25 +166,12 @@ func pathOf(pattern, path string) string {
 // Listen serves on address, such as "127.0.0.1:0", until the returned stop is
 // called, and returns the base URL to connect to.
 func (s *Server) Listen(address string) (base *url.URL, stop func() error, err error) {
-	listener, err := net.Listen("tcp", address)
+	base, stop, err = loopback.Listen(address, s)
 	if err != nil {
 		return nil, nil, err
 	}
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	stop = func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			server.Close()
-		}
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}
-	return &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: s.contextPath}, stop, nil
+	base.Path = s.contextPath
+	return base, stop, nil
 }
 
 func orDefault(s, otherwise string) string {

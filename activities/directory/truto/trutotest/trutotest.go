@@ -4,9 +4,6 @@
 package trutotest
 
 import (
-	"context"
-	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -14,6 +11,7 @@ import (
 	"time"
 
 	"jamf-access-review/activities/directory/faults"
+	"jamf-access-review/activities/directory/loopback"
 )
 
 // Config says what a Server starts with. The zero Config is a Truto with one
@@ -140,23 +138,5 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Listen serves on address, such as "127.0.0.1:0", until the returned stop is
 // called, and returns the base URL to connect to.
 func (s *Server) Listen(address string) (base *url.URL, stop func() error, err error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, nil, err
-	}
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	stop = func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
-			server.Close()
-		}
-		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}
-	return &url.URL{Scheme: "http", Host: listener.Addr().String()}, stop, nil
+	return loopback.Listen(address, s)
 }
