@@ -15,6 +15,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/sdk/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/proto"
@@ -112,7 +113,7 @@ func (w *world) searchHistories(ctx context.Context, words [][]byte) error {
 	runs := 0
 	request := &workflowservice.ListWorkflowExecutionsRequest{Namespace: w.namespace}
 	for {
-		page, err := w.client.ListWorkflow(ctx, request)
+		page, err := w.listWorkflows(ctx, request)
 		if err != nil {
 			return err
 		}
@@ -128,6 +129,26 @@ func (w *world) searchHistories(ctx context.Context, words [][]byte) error {
 	}
 	fmt.Printf("searched %d workflow runs of namespace %s\n", runs, w.namespace)
 	return nil
+}
+
+// listWorkflows waits for a namespace that the busy server does not find for a
+// moment: what was done in it shows that it is there.
+func (w *world) listWorkflows(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	retry := time.NewTicker(time.Second)
+	defer retry.Stop()
+	for {
+		page, err := w.client.ListWorkflow(ctx, request)
+		if _, missing := errors.AsType[*serviceerror.NamespaceNotFound](err); !missing {
+			return page, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-retry.C:
+		}
+	}
 }
 
 func (w *world) searchRun(ctx context.Context, run *workflow.WorkflowExecutionInfo, words [][]byte) error {
