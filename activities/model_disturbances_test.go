@@ -240,6 +240,17 @@ var disturbances = []disturbance{
 		return true
 	}},
 	{"another sync overtakes", (*driven).overtake},
+	{"the roster is replaced in the fetch", func(s *driven, r *rand.Rand) bool {
+		s.at(r, func(*http.Request) *faults.Fault {
+			s.failure = s.importRoster(r)
+			return nil
+		})
+		return true
+	}},
+	{"the roster is replaced before the record", func(s *driven, r *rand.Rand) bool {
+		s.betweenFetchAndRecord = func() error { return s.importRoster(r) }
+		return true
+	}},
 }
 
 // at makes f happen at one of the first requests, but for tokens.

@@ -279,23 +279,17 @@ func (h *history) importRoster(r *rand.Rand) error {
 	if err := h.record.ImportRoster(h.ctx, h.connection.Organization, people); err != nil {
 		return err
 	}
-	h.oracle.roster = &roster{importedAt: now, people: people}
+	h.oracle.imports(&roster{importedAt: now, people: people})
 	return nil
 }
 
+// enableMonitors enables what is enabled already.
 func (h *history) enableMonitors(*rand.Rand) error {
-	if !h.oracle.appliedAt.IsZero() {
-		h.oracle.evaluate(h.clock.Now())
-	}
-	r := h.newRun("")
-	if _, err := r.enableMonitors(h.connection); err != nil {
-		return err
-	}
 	once, err := h.dump(h.ctx, h.connection.ID)
 	if err != nil {
 		return err
 	}
-	if _, err := r.enableMonitors(h.connection); err != nil {
+	if _, err := h.newRun("").enableMonitors(h.connection); err != nil {
 		return err
 	}
 	return h.still(once)

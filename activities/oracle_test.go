@@ -152,6 +152,14 @@ func (o *oracle) apply(t truth, number int, now time.Time) {
 	o.evaluate(now)
 }
 
+// imports makes a roster the one to judge by, from its import on.
+func (o *oracle) imports(r *roster) {
+	o.roster = r
+	if !o.appliedAt.IsZero() {
+		o.evaluate(r.importedAt)
+	}
+}
+
 // evaluate judges the accounts on record by the roster, at a time.
 func (o *oracle) evaluate(now time.Time) {
 	o.exit, o.mfa, o.dues = db.NotEvaluable, db.NotEvaluable, nil

@@ -130,8 +130,23 @@ func TestAnOldRosterProvesNothing(t *testing.T) {
 	require.Equal(t, db.NotEvaluable, w.exitNow(), "it has grown old since")
 	require.Equal(t, db.NotEvaluable, exitState(w.sync()))
 	w.importStaff(nil)
-	require.Equal(t, db.NotEvaluable, w.exitNow(), "the sync was judged by the old one")
+	require.Equal(t, db.Passing, w.exitNow(), "the sync is judged by the new one")
+}
+
+func TestARosterThatComesDuringASyncIsTheOneItIsJudgedBy(t *testing.T) {
+	w := setup(t, 1)
+	_, err := w.newRun().enableMonitors(w.connection)
+	require.NoError(t, err)
+	w.importStaff(nil)
 	require.Equal(t, db.Passing, exitState(w.sync()))
+	w.jamf.SetFault(oncePage(accountsPath, 0, func() { w.importStaff(new(w.clock.Now().Add(-grace))) }))
+	r := w.newRun()
+	_, err = r.fetch(w.connection)
+	require.NoError(t, err)
+	require.Equal(t, db.Failing, w.exitNow(), "what was synced before is judged by it too")
+	result, err := r.recordOutcomes(w.connection, false)
+	require.NoError(t, err)
+	require.Equal(t, db.Failing, exitState(result))
 }
 
 func TestAnOldSyncProvesNothing(t *testing.T) {

@@ -84,11 +84,8 @@ func DefaultHold() Hold { return Hold{Percent: 30, Count: 5} }
 func (d *DB) CreateConnection(ctx context.Context, c NewConnection) (Connection, error) {
 	c.Hold = cmp.Or(c.Hold, DefaultHold())
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		var org int64
-		if err := tx.GetContext(ctx, &org, `
-			INSERT INTO organizations (name) VALUES ($1)
-			ON CONFLICT (name) DO UPDATE SET name = excluded.name
-			RETURNING id`, c.Organization); err != nil {
+		org, err := organizationID(ctx, tx, c.Organization)
+		if err != nil {
 			return err
 		}
 		var id int64
@@ -113,6 +110,18 @@ func (d *DB) CreateConnection(ctx context.Context, c NewConnection) (Connection,
 		return Connection{}, fmt.Errorf("record connection %q: %w", c.Name, err)
 	}
 	return d.Connection(ctx, c.Name)
+}
+
+// organizationID is the id of an organization, which is recorded if it is new.
+// It leaves one that is there alone: an update would wait for every sync of its
+// connections, and they for it.
+func organizationID(ctx context.Context, tx *sqlx.Tx, name string) (int64, error) {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO organizations (name) VALUES ($1) ON CONFLICT DO NOTHING`, name); err != nil {
+		return 0, err
+	}
+	var id int64
+	err := tx.GetContext(ctx, &id, `SELECT id FROM organizations WHERE name = $1`, name)
+	return id, err
 }
 
 // Connection returns the connection of a name, or ErrNotFound.
@@ -142,15 +151,7 @@ func (d *DB) Connections(ctx context.Context) ([]Connection, error) {
 		ORDER BY array_position('{needs_reconnect,connecting,paused,active,disconnected}', c.state), c.name`); err != nil {
 		return nil, err
 	}
-	connections := make([]Connection, 0, len(rows))
-	for _, row := range rows {
-		c, err := row.connection()
-		if err != nil {
-			return nil, err
-		}
-		connections = append(connections, c)
-	}
-	return connections, nil
+	return connectionsOf(rows)
 }
 
 // StateChange is what becomes of a connection.
@@ -259,6 +260,18 @@ func lockConnection(ctx context.Context, tx *sqlx.Tx, connectionID int64) (Conne
 	return c, err
 }
 
+// lockMonitored is lockConnection for the connections of an organization that
+// have credentials and a monitor enabled, in order of their ids.
+func lockMonitored(ctx context.Context, tx *sqlx.Tx, organizationID int64, code string) ([]Connection, error) {
+	var rows []connectionRow
+	if err := tx.SelectContext(ctx, &rows, selectConnection+`
+		WHERE c.organization_id = $1 AND c.state <> 'disconnected' AND EXISTS (SELECT FROM monitors m WHERE m.connection_id = c.id AND m.code = $2)
+		ORDER BY c.id FOR NO KEY UPDATE OF c`, organizationID, code); err != nil {
+		return nil, err
+	}
+	return connectionsOf(rows)
+}
+
 const selectConnection = `
 	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.account, c.scope, c.every_seconds, c.exit_grace_seconds, c.hold_percent, c.hold_count,
 		c.state, c.state_reason, c.next_sync_at, c.created_at, c.applied_number,
@@ -306,6 +319,18 @@ func (r connectionRow) connection() (Connection, error) {
 		}
 	}
 	return c, nil
+}
+
+func connectionsOf(rows []connectionRow) ([]Connection, error) {
+	connections := make([]Connection, 0, len(rows))
+	for _, row := range rows {
+		c, err := row.connection()
+		if err != nil {
+			return nil, err
+		}
+		connections = append(connections, c)
+	}
+	return connections, nil
 }
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 )
 
 // Monitor codes are part of the CLI's contract.
@@ -19,25 +20,22 @@ const (
 // rosterMaxAge is how old a staff roster may be before it proves nothing.
 const rosterMaxAge = 7 * 24 * time.Hour
 
-// EnableMonitors enables the monitors of a connection and evaluates them on
-// the last applied sync. Twice is as good as once.
+// EnableMonitors enables the monitors of a connection and evaluates those that
+// were not enabled on the last applied sync. Twice is as good as once.
 func (d *DB) EnableMonitors(ctx context.Context, connectionID int64) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		connection, err := lockConnection(ctx, tx, connectionID)
 		if err != nil {
 			return err
 		}
-		for _, code := range []string{AccessRemovedOnExit, UserMFAEnabled} {
-			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO monitors (connection_id, code, enabled_at) VALUES ($1, $2, $3)
-				ON CONFLICT DO NOTHING`, connectionID, code, now); err != nil {
-				return err
-			}
+		var codes []string
+		if err := tx.SelectContext(ctx, &codes, `
+			INSERT INTO monitors (connection_id, code, enabled_at) SELECT $1, unnest($2::text[]), $3
+			ON CONFLICT DO NOTHING RETURNING code`,
+			connectionID, pq.StringArray{AccessRemovedOnExit, UserMFAEnabled}, now); err != nil {
+			return err
 		}
-		if connection.AppliedSync == 0 {
-			return nil
-		}
-		return evaluateMonitors(ctx, tx, connectionID, connection.AppliedSync, now)
+		return evaluateAgain(ctx, tx, connection, codes, now)
 	})
 }
 
@@ -119,13 +117,28 @@ var verdicts = map[string]verdict{
 	},
 }
 
-// evaluateMonitors writes the outcome of each enabled monitor for a sync, and
-// its findings. A finding keeps its "since" for as long as its state stays.
+// evaluateMonitors writes an outcome of each enabled monitor for a sync, and
+// its findings.
 func evaluateMonitors(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) error {
 	var codes []string
 	if err := tx.SelectContext(ctx, &codes, `SELECT code FROM monitors WHERE connection_id = $1 ORDER BY code`, connectionID); err != nil {
 		return err
 	}
+	return evaluate(ctx, tx, connectionID, number, codes, now)
+}
+
+// evaluateAgain judges the accounts of the last applied sync, if there was
+// one, by what is known now.
+func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, codes []string, now time.Time) error {
+	if connection.AppliedSync == 0 {
+		return nil
+	}
+	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, codes, now)
+}
+
+// evaluate adds an outcome to each monitor of the codes. A finding keeps its
+// "since" for as long as its state stays.
+func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, codes []string, now time.Time) error {
 	if err := setBased(ctx, tx); err != nil {
 		return err
 	}
@@ -194,11 +207,7 @@ func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, 
 				ELSE ''
 			END,
 			$2, passing, due, failing, not_evaluable, 0
-		FROM counts, LATERAL (SELECT passing + due + failing + not_evaluable AS total) t
-		ON CONFLICT (connection_id, code, number) DO UPDATE SET
-			state = excluded.state, reason = excluded.reason, evaluated_at = excluded.evaluated_at,
-			passing = excluded.passing, due = excluded.due, failing = excluded.failing,
-			not_evaluable = excluded.not_evaluable, excepted = excluded.excepted`,
+		FROM counts, LATERAL (SELECT passing + due + failing + not_evaluable AS total) t`,
 		connectionID, now, code, number, vacuous)
 	return err
 }

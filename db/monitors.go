@@ -69,7 +69,9 @@ func (d *DB) Monitors(ctx context.Context, connectionID int64) ([]Monitor, error
 				WHERE f.connection_id = o.connection_id AND f.code = o.code AND f.state = 'due' AND f.due_at <= $2) AS overdue
 		FROM monitors m
 		JOIN connections c ON c.id = m.connection_id
-		JOIN outcomes o ON o.connection_id = m.connection_id AND o.code = m.code AND o.number = c.applied_number
+		JOIN LATERAL (
+			SELECT * FROM outcomes WHERE connection_id = m.connection_id AND code = m.code ORDER BY id DESC LIMIT 1
+		) o ON true
 		JOIN syncs s ON s.connection_id = m.connection_id AND s.number = o.number
 		LEFT JOIN rosters r ON r.organization_id = c.organization_id
 		WHERE m.connection_id = $1 ORDER BY m.code`, connectionID, now); err != nil {

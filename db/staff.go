@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -29,46 +30,62 @@ type Roster struct {
 }
 
 // ImportRoster makes the people given the whole roster of an organization, in
-// one transaction: those not among them are no longer on it. An address that
-// two people have, without regard to case, is ErrDuplicateAddress, and the
-// roster stays as it was. Twice is as good as once, but for the time of the import.
+// one transaction: those not among them are no longer on it, and the exit
+// monitors of its connections are evaluated again on what was last synced. An
+// address that two people have, without regard to case, is ErrDuplicateAddress,
+// and the roster stays as it was. A second time imports and evaluates the same
+// again.
 func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person) error {
 	roster, err := marshalPeople(people)
 	if err != nil {
 		return err
 	}
 	err = d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		var org int64
-		if err := tx.GetContext(ctx, &org, `
-			INSERT INTO organizations (name) VALUES ($1)
-			ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id`, organization); err != nil {
+		org, err := organizationID(ctx, tx, organization)
+		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO rosters (organization_id, imported_at) VALUES ($1, $2)
-			ON CONFLICT (organization_id) DO UPDATE SET imported_at = excluded.imported_at`, org, now); err != nil {
+		connections, err := lockMonitored(ctx, tx, org, AccessRemovedOnExit)
+		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM people WHERE organization_id = $1`, org); err != nil {
+		if err := replaceRoster(ctx, tx, org, roster, now); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO people (organization_id, email, name, aliases, exited_at)
-			SELECT $1, email, name, aliases, exited_at
-			FROM jsonb_to_recordset($2) AS r (email text, name text, aliases text[], exited_at timestamptz)`,
-			org, roster); err != nil {
-			return err
+		for _, c := range connections {
+			if err := evaluateAgain(ctx, tx, c, []string{AccessRemovedOnExit}, now); err != nil {
+				return fmt.Errorf("connection %q: %w", c.Name, err)
+			}
 		}
-		_, err := tx.ExecContext(ctx, `
-			INSERT INTO person_addresses (organization_id, address, person_id)
-			SELECT DISTINCT $1::bigint, lower(address), id
-			FROM people, LATERAL unnest(email || aliases) AS address
-			WHERE organization_id = $1 AND address <> ''`, org)
-		return err
+		return nil
 	})
 	if isUniqueViolation(err) {
 		return ErrDuplicateAddress
 	}
+	return err
+}
+
+func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster []byte, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO rosters (organization_id, imported_at) VALUES ($1, $2)
+		ON CONFLICT (organization_id) DO UPDATE SET imported_at = excluded.imported_at`, org, now); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM people WHERE organization_id = $1`, org); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO people (organization_id, email, name, aliases, exited_at)
+		SELECT $1, email, name, aliases, exited_at
+		FROM jsonb_to_recordset($2) AS r (email text, name text, aliases text[], exited_at timestamptz)`,
+		org, roster); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO person_addresses (organization_id, address, person_id)
+		SELECT DISTINCT $1::bigint, lower(address), id
+		FROM people, LATERAL unnest(email || aliases) AS address
+		WHERE organization_id = $1 AND address <> ''`, org)
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities/directory"
 )
 
 func TestRosterIsReadBack(t *testing.T) {
@@ -45,6 +47,60 @@ func TestImportReplacesTheWholeRosterOfOneOrganization(t *testing.T) {
 	roster, err := r.Roster(r.ctx, "default")
 	require.NoError(t, err)
 	require.Empty(t, roster.People)
+}
+
+func TestAnImportJudgesWhatWasLastSynced(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c, unsynced, gone := r.connectMonitored("acme"), r.connectMonitored("unsynced"), r.connectMonitored("gone")
+	r.sync(c, account("1"))
+	r.sync(gone, account("1"))
+	require.NoError(t, r.Disconnect(r.ctx, gone.ID))
+	for i, exit := range []struct {
+		at    *time.Time
+		state MonitorState
+	}{{nil, Passing}, {ago(grace), Failing}, {ago(grace), Failing}, {nil, Passing}} {
+		r.clock.Advance(time.Minute)
+		require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: exit.at}}))
+		m := r.monitors(c)[AccessRemovedOnExit]
+		require.Equal(t, []any{exit.state, 1, r.clock.Now()}, []any{m.State, m.Sync, m.EvaluatedAt})
+		// Each judgement stays on record.
+		require.Equal(t, i+2, one[int](r, `SELECT count(*) FROM outcomes WHERE connection_id = $1 AND code = $2`, c.ID, AccessRemovedOnExit))
+	}
+	require.Empty(t, r.monitors(unsynced))
+	require.Equal(t, 1, one[int](r, `SELECT count(*) FROM outcomes WHERE connection_id = $1 AND code = $2`, gone.ID, AccessRemovedOnExit))
+}
+
+// Imports and syncs of one organization wait for each other's whole.
+func TestImportsDuringSyncsLeaveTheLastRostersJudgement(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	var connections []Connection
+	var keys []string
+	for i := range 4 {
+		c := r.connectMonitored(fmt.Sprint("acme", i))
+		key, _ := r.stage(c, summary([]directory.User{account("1")}), []directory.User{account("1")})
+		connections, keys = append(connections, c), append(keys, key)
+	}
+	rosters := [][]Person{{{Email: "user1@example.com"}}, {{Email: "user1@example.com", ExitedAt: ago(grace)}}}
+	for _, err := range together(8, func(i int) error {
+		if i < len(connections) {
+			_, err := r.ApplySnapshot(r.ctx, connections[i].ID, keys[i], becomesActive)
+			return err
+		}
+		return r.ImportRoster(r.ctx, "default", rosters[i%2])
+	}) {
+		require.NoError(t, err)
+	}
+	roster, err := r.Roster(r.ctx, "default")
+	require.NoError(t, err)
+	state := Passing
+	if roster.People[0].ExitedAt != nil {
+		state = Failing
+	}
+	for _, c := range connections {
+		require.Equal(t, state, r.monitors(c)[AccessRemovedOnExit].State)
+	}
 }
 
 func TestAddressOfTwoPeopleLeavesTheRosterAsItWas(t *testing.T) {

@@ -100,5 +100,6 @@ func (d *DB) openToken(connectionID int64, row tokenRow) (directory.Token, error
 		return directory.Token{}, nil
 	}
 	token := directory.Token{RenewAt: *row.RenewAt, Generation: row.Generation, Fresh: row.Fresh}
-	return token, d.open(forToken, connectionID, row.Sealed, &token.Value)
+	err := d.open(forToken, connectionID, row.Sealed, &token.Value)
+	return token, err
 }

@@ -49,7 +49,8 @@ func updateOnce(ctx context.Context, t client.Client, c db.Connection, name, id 
 	if err != nil {
 		return result, err
 	}
-	return result, handle.Get(ctx, &result)
+	err = handle.Get(ctx, &result)
+	return result, err
 }
 
 // send sends a signal to a connection's AccessSync, starting that workflow

@@ -38,7 +38,8 @@ first row names the columns:
   aliases    optional; other e-mail addresses or usernames, separated by ";"
 
 Nothing is imported when any row is wrong. A roster older than 7 days proves
-nothing, so import it regularly. Outcomes change with the next sync.`,
+nothing, so import it regularly. The monitors of all connections of the organization are
+evaluated again on what was last synced.`,
 		Example: `  starter staff import staff.csv
   hr-export | starter staff import - --org acme`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -76,7 +77,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string) error 
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]any{"organization": organization, "people": len(people), "with_exit": left})
 	}
-	a.tell("Imported %d people of organization %s, %d of them with an exit. Outcomes change with the next sync: `starter resync NAME`.",
+	a.tell("Imported %d people of organization %s, %d of them with an exit. The monitors were evaluated again: `starter list`.",
 		len(people), organization, left)
 	return nil
 }
