@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,6 +52,33 @@ func TestASignalAsksForASync(t *testing.T) {
 			require.Equal(t, input != nil, accepted.Load())
 		})
 	}
+}
+
+// While a new build is rolled out, workers of the old one take tasks that they
+// cannot do. Those wait for the new one, and nothing is lost or done twice.
+func TestWorkersOfTwoBuildsShareTheWork(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.work(activities.RefreshCredentials)
+	var rejections atomic.Int32
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if n := rejections.Add(1); n%2 == 1 {
+			return rejectedToken(int64(n), int(n))
+		}
+		return nil
+	}
+	b.start(b.idle())
+	for i := range 4 {
+		result, err := b.update(ResyncMessage, fmt.Sprint(i), ResyncRequest{})
+		require.NoError(t, err)
+		require.Equal(t, i+1, result.Number)
+		b.signal([]string{PauseMessage, ResumeMessage}[i%2], nil)
+	}
+	b.eventually(func() bool {
+		states := b.stage.recorded()
+		return states[len(states)-1].State == db.Active && slices.ContainsFunc(states, func(c db.StateChange) bool { return c.State == db.Paused })
+	}, "every state is recorded")
+	require.Len(t, b.stage.fetched(), 8, "each sync had one token rejected")
 }
 
 // Temporal's UI sends a signal without any payload.

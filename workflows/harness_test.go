@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,19 +59,23 @@ func setup(t *testing.T) *testBundle {
 	t.Helper()
 	c, err := client.Dial(client.Options{HostPort: server.Address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
+	t.Cleanup(c.Close)
 	b := &testBundle{t: t, client: c, queue: strings.ReplaceAll(t.Name(), "/", "-"), stage: &stage{}}
-	w := worker.New(c, b.queue, worker.Options{DisableRegistrationAliasing: true})
-	Register(w)
-	b.stage.register(w)
-	require.NoError(t, w.Start())
-	t.Cleanup(func() {
-		w.Stop()
-		c.Close()
-	})
+	b.work()
 	return b
 }
 
-func (s *stage) register(w worker.ActivityRegistry) {
+// work starts a worker whose build does not know some of the activities.
+func (b *testBundle) work(unknown ...string) {
+	b.t.Helper()
+	w := worker.New(b.client, b.queue, worker.Options{DisableRegistrationAliasing: true})
+	Register(w)
+	b.stage.register(w, unknown...)
+	require.NoError(b.t, w.Start())
+	b.t.Cleanup(w.Stop)
+}
+
+func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 	for name, f := range map[string]any{
 		activities.ValidateConnection: func(_ context.Context, in activities.ValidateConnectionInput) (activities.ValidateConnectionResult, error) {
 			if s.validate != nil {
@@ -131,6 +136,9 @@ func (s *stage) register(w worker.ActivityRegistry) {
 			return nil
 		},
 	} {
+		if slices.Contains(unknown, name) {
+			continue
+		}
 		w.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
 }
