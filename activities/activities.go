@@ -39,6 +39,8 @@ type Activities struct {
 	// Providers are the sorts of sources there are, by the name that
 	// connections have for them.
 	Providers map[string]directory.Provider
+	// Searchable says that Temporal knows the workflows' search attributes.
+	Searchable bool
 	// RereadPause is how long a directory that contradicts itself is left alone
 	// before it is read again; 0 means a second.
 	RereadPause time.Duration

@@ -25,6 +25,15 @@ type SyncResult struct {
 	Monitors   []MonitorSum `json:"monitors,omitempty"`
 }
 
+// Recorded is what became of a sync, with what its workflow needs to know of
+// the worker that recorded it.
+type Recorded struct {
+	SyncResult
+	// Searchable says that the workflow may use its search attributes: one that
+	// Temporal does not know stops the run.
+	Searchable bool `json:"searchable,omitempty"`
+}
+
 // MonitorSum is the outcome of a monitor without its findings.
 type MonitorSum struct {
 	Code         string          `json:"code"`
@@ -45,15 +54,15 @@ type RecordOutcomesInput struct {
 
 // RecordOutcomes applies the snapshot that FetchUsers staged for the calling
 // workflow run and evaluates the monitors, in one transaction.
-func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput) (SyncResult, error) {
-	return alive(ctx, func(ctx context.Context, _ func(Progress)) (SyncResult, error) {
+func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput) (Recorded, error) {
+	return alive(ctx, func(ctx context.Context, _ func(Progress)) (Recorded, error) {
 		sync, err := a.Record.ApplySnapshot(ctx, in.ConnectionID, runKey(ctx), db.ApplyOptions{
 			AcceptRemovals: in.AcceptRemovals, Becomes: in.Becomes,
 		})
 		if err != nil {
-			return SyncResult{}, err
+			return Recorded{}, err
 		}
-		return a.result(ctx, in.ConnectionID, sync)
+		return a.recorded(ctx, in.ConnectionID, sync)
 	})
 }
 
@@ -68,12 +77,12 @@ type RecordFailureInput struct {
 
 // RecordFailure records that the sync of the calling workflow run was not
 // completed.
-func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (SyncResult, error) {
+func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (Recorded, error) {
 	sync, err := a.Record.FailSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger, in.Code, in.Reason, in.Becomes)
 	if err != nil {
-		return SyncResult{}, failure(ctx, err)
+		return Recorded{}, failure(ctx, err)
 	}
-	return a.result(ctx, in.ConnectionID, sync)
+	return a.recorded(ctx, in.ConnectionID, sync)
 }
 
 // RecordStateInput is a connection's new state.
@@ -124,12 +133,12 @@ func (a *Activities) DiscardConnection(ctx context.Context, in ConnectionInput) 
 	return failure(ctx, a.Record.EraseConnecting(ctx, in.ConnectionID))
 }
 
-func (a *Activities) result(ctx context.Context, connectionID int64, s db.Sync) (SyncResult, error) {
-	r := SyncResult{
+func (a *Activities) recorded(ctx context.Context, connectionID int64, s db.Sync) (Recorded, error) {
+	r := Recorded{Searchable: a.Searchable, SyncResult: SyncResult{
 		Number: s.Number, Trigger: s.Trigger, Outcome: s.Outcome, Error: s.Error, Reason: s.Reason,
 		StartedAt: s.StartedAt.UTC(), FinishedAt: s.FinishedAt.UTC(),
 		Accounts: s.Accounts, Added: s.Added, Changed: s.Changed, Removed: s.Removed,
-	}
+	}}
 	var err error
 	r.Monitors, err = a.monitors(ctx, connectionID)
 	return r, err

@@ -67,6 +67,7 @@ func startOptions(c db.Connection) client.StartWorkflowOptions {
 		TaskQueue:                workflows.TaskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            workflows.AccessSyncSummary(c.Name),
+		StaticDetails:            workflows.AccessSyncDetails(c.Name),
 	}
 }
 
@@ -78,7 +79,8 @@ func startConnect(ctx context.Context, t client.Client, c db.Connection) (client
 		TaskQueue:                                workflows.TaskQueue,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            "connects " + c.Name + " and hands over to " + workflows.AccessSyncID(c.Name),
+		StaticSummary:                            workflows.ConnectJamfSummary(c.Name),
+		StaticDetails:                            workflows.ConnectJamfDetails(c.Name),
 	}, workflows.ConnectJamf, workflows.ConnectJamfInput{
 		Connection: workflows.ConnectionOf(c), Every: db.Interval(c.Every),
 	})

@@ -26,6 +26,11 @@ type AccessSyncInput struct {
 	// answered.
 	LastSync *activities.SyncResult `json:"last_sync,omitempty"`
 	Answered []string               `json:"answered,omitempty"`
+	// State is the connection's state, and StateSince when it came into it.
+	State      db.State  `json:"state,omitempty"`
+	StateSince time.Time `json:"state_since,omitzero"`
+	// Searchable says that Temporal knows the search attributes.
+	Searchable bool `json:"searchable,omitempty"`
 }
 
 // Outlook is what the last sync's end means for the next one.
@@ -62,11 +67,6 @@ type request struct {
 	AcceptRemovals bool       `json:"accept_removals,omitempty"`
 	// Updates are the ids of the updates that wait for its result.
 	Updates []string `json:"updates,omitempty"`
-}
-
-// AccessSyncSummary is the static summary of a connection's AccessSync.
-func AccessSyncSummary(connection string) string {
-	return "keeps the record of " + connection + " up to date; each run is one sync"
 }
 
 // accessSync keeps a connection's record up to date. One run is one sync: it
@@ -192,7 +192,8 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	s.in.LastSync, s.in.Answered, s.in.Outlook = &result, s.current.Updates, outlook
+	s.in.LastSync, s.in.Answered, s.in.Outlook = &result.SyncResult, s.current.Updates, outlook
+	s.in.Searchable = result.Searchable
 	// What was recorded meanwhile and what the sync recorded may have come in
 	// either order.
 	s.unrecorded = s.unrecorded || changed
@@ -265,6 +266,7 @@ func (s *accessSyncRun) recordState(ctx workflow.Context) error {
 // continue-as-new: what came in between would be lost.
 func (s *accessSyncRun) end(ctx workflow.Context) error {
 	s.running, s.ended = false, true
+	s.show(ctx)
 	for {
 		if s.disconnect != nil {
 			return s.endConnection(ctx)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -480,4 +481,26 @@ func typeOf(err error) string {
 		return app.Type()
 	}
 	return ""
+}
+
+// What a person waits for goes first.
+func TestAskedForSyncsGoAheadOfScheduledOnes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	in.Connection.Organization = strings.Repeat("o", 100)
+	in.NextSyncAt = time.Now().Add(-time.Second)
+	scheduled := b.start(in)
+	b.eventually(func() bool { return b.status().LastSync != nil }, "the scheduled sync ends")
+	_, err := b.update(ResyncMessage, "asked", ResyncRequest{})
+	require.NoError(t, err)
+	asked := b.runs()[1]
+	for run, priority := range map[string]int32{scheduled.GetRunID(): scheduledPriority, asked: awaitedPriority} {
+		for _, event := range b.history(AccessSyncID(b.queue), run) {
+			if activity := event.GetActivityTaskScheduledEventAttributes(); activity != nil {
+				require.Equal(t, priority, activity.Priority.PriorityKey, activity.ActivityType.Name)
+				require.Equal(t, in.Connection.Organization[:maxFairnessKey], activity.Priority.FairnessKey)
+			}
+		}
+	}
 }

@@ -81,7 +81,8 @@ func (c *connect) enter(ctx workflow.Context, step string) {
 func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error) {
 	c.enter(ctx, StepValidate)
 	var validated activities.ValidateConnectionResult
-	if err := workflow.ExecuteActivity(withLongActivity(ctx, "get a token; read the version and the privileges"),
+	validating := prioritised(withLongActivity(ctx, "get a token; read the version and the privileges"), c.in.Connection, db.TriggerConnect)
+	if err := workflow.ExecuteActivity(validating,
 		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: c.in.Connection.ID},
 	).Get(ctx, &validated); err != nil {
 		return result, err
@@ -102,7 +103,7 @@ func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error
 	if sync.Outcome != db.Applied {
 		return result, temporal.NewNonRetryableApplicationError(sync.Reason, sync.Error, nil)
 	}
-	c.sync = &sync
+	c.sync = &sync.SyncResult
 
 	c.enter(ctx, StepMonitors)
 	if err := workflow.ExecuteActivity(withLongActivity(ctx, "enable the monitors and evaluate them"),
@@ -116,19 +117,25 @@ func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error
 		return result, err
 	}
 	c.enter(ctx, StepDone)
-	return ConnectJamfResult{Report: validated.Report, Sync: sync}, nil
+	return ConnectJamfResult{Report: validated.Report, Sync: sync.SyncResult}, nil
 }
 
 // handOff starts the recurring sync, which outlives this workflow.
-func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.SyncResult) error {
-	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.Recorded) error {
+	options := workflow.ChildWorkflowOptions{
 		WorkflowID:        AccessSyncID(c.in.Connection.Name),
 		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:     AccessSyncSummary(c.in.Connection.Name),
-	})
+		StaticDetails:     AccessSyncDetails(c.in.Connection.Name),
+	}
+	if sync.Searchable {
+		found := indexed{connection: c.in.Connection, state: db.Active, lastSync: &sync.SyncResult}
+		options.TypedSearchAttributes = temporal.NewSearchAttributes(found.updates(temporal.SearchAttributes{})...)
+		indexed{connection: c.in.Connection}.upsert(ctx)
+	}
 	// The child starts only once this workflow has waited for it.
-	if err := workflow.ExecuteChildWorkflow(child, AccessSync, AccessSyncInput{
-		Connection: c.in.Connection, Every: c.in.Every, Outlook: Outlook{NextSyncAt: next}, LastSync: &sync,
+	if err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), AccessSync, AccessSyncInput{
+		Connection: c.in.Connection, Every: c.in.Every, Outlook: Outlook{NextSyncAt: next}, LastSync: &sync.SyncResult, Searchable: sync.Searchable,
 	}).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return err
 	}

@@ -7,41 +7,110 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"jamf-access-review/activities"
 	"jamf-access-review/db"
 )
 
-// show puts the connection's state on the run's page in Temporal's UI, in
-// Markdown.
+// What people read of a workflow in Temporal's UI. It is Markdown, and holds
+// nothing about a person.
+
+// ConnectJamfSummary is the static summary of a connection's ConnectJamf.
+func ConnectJamfSummary(connection string) string {
+	return "connects " + connection + " and hands over to " + AccessSyncID(connection)
+}
+
+// ConnectJamfDetails are the static details of a connection's ConnectJamf.
+func ConnectJamfDetails(connection string) string {
+	return fmt.Sprintf(`Validates the credentials and privileges of %[1]s, reads its directory for the
+first time, enables the monitors, and starts %[2]s. When it fails, nothing is
+left and the name is free again: %[3]s tells why, and so does its failure.
+`, connection, "`"+AccessSyncID(connection)+"`", "`starter connect`")
+}
+
+// AccessSyncSummary is the static summary of a connection's AccessSync.
+func AccessSyncSummary(connection string) string {
+	return "keeps the record of " + connection + " up to date; each run is one sync"
+}
+
+// AccessSyncDetails are the static details of a connection's AccessSync.
+func AccessSyncDetails(connection string) string {
+	return fmt.Sprintf(`Each run waits for its time or for a message, syncs once, and continues as a new
+run: the list of runs is the history of syncs of %[1]s.
+
+To sync now, send the signal %[2]s, without input. %[3]s, %[4]s and %[5]s steer the schedule.
+`, connection, "`"+ResyncMessage+"`", "`"+PauseMessage+"`", "`"+ResumeMessage+"`", "`"+RescheduleMessage+"`")
+}
+
+// show puts how the connection is on the run's page, and where it is found.
 func (s *accessSyncRun) show(ctx workflow.Context) {
+	if state := s.shownState(); state != s.in.State {
+		s.in.State, s.in.StateSince = state, workflow.Now(ctx)
+	}
 	workflow.SetCurrentDetails(ctx, s.details())
+	if s.in.Searchable {
+		indexed{connection: s.in.Connection, state: s.in.State, lastSync: s.in.LastSync}.upsert(ctx)
+	}
+}
+
+// shownState is the connection's state, as soon as it is known to end.
+func (s *accessSyncRun) shownState() db.State {
+	if s.disconnect != nil {
+		return db.Disconnected
+	}
+	return s.state(s.in.Outlook)
 }
 
 func (s *accessSyncRun) details() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**: %s\n\n", s.state(s.in.Outlook), s.doing())
-	if s.in.Reason != "" {
-		fmt.Fprintf(&b, "The last sync failed: %s\n\n", s.in.Reason)
+	fmt.Fprintf(&b, "**%s** since %s: %s\n\n", s.in.State, moment(s.in.StateSince), s.doing())
+	if s.scheduled() && s.disconnect == nil {
+		fmt.Fprintf(&b, "**Next sync:** %s\n\n", moment(s.in.NextSyncAt))
 	}
-	if s.in.Rejected {
-		fmt.Fprintf(&b, "What to do: `starter reconnect %s`\n\n", s.in.Connection.Name)
+	if s.in.Failures > 0 {
+		fmt.Fprintf(&b, "**Failed** (%d in a row): %s\n\n", s.in.Failures, s.in.Reason)
 	}
-	if s.scheduled() {
-		fmt.Fprintf(&b, "Next sync: %s\n\n", s.in.NextSyncAt.UTC().Format(time.RFC3339))
+	if todo := s.todo(); todo != "" {
+		fmt.Fprintf(&b, "**What to do:** %s\n\n", todo)
 	}
-	if last := s.in.LastSync; last != nil {
-		fmt.Fprintf(&b, "Last sync: number %d, %s: %d accounts, %d added, %d changed, %d removed",
-			last.Number, last.Outcome, last.Accounts, last.Added, last.Changed, last.Removed)
-		if last.Reason != "" {
-			fmt.Fprintf(&b, " (%s)", last.Reason)
-		}
-		b.WriteString("\n\n")
-		if last.Outcome == db.Held {
-			fmt.Fprintf(&b, "What to do: look at what is gone; if it is right, `starter resync %s --accept-removals`\n\n", s.in.Connection.Name)
-		}
-		for _, m := range last.Monitors {
-			fmt.Fprintf(&b, "- `%s`: **%s** (%d passing, %d due, %d failing, %d not evaluable)\n",
-				m.Code, m.State, m.Passing, m.Due, m.Failing, m.NotEvaluable)
-		}
+	if s.in.LastSync != nil {
+		b.WriteString(syncDetails(s.in.LastSync))
 	}
 	return b.String()
 }
+
+// todo is what a person has to do for the connection to be well, if anything.
+func (s *accessSyncRun) todo() string {
+	name := s.in.Connection.Name
+	switch last := s.in.LastSync; {
+	case s.disconnect != nil:
+		return ""
+	case s.in.Rejected:
+		return fmt.Sprintf("give it credentials that are accepted: `starter reconnect %s`", name)
+	case last != nil && last.Outcome == db.Held:
+		return fmt.Sprintf("look at the source; if it is right that they are gone, `starter resync %s --accept-removals`", name)
+	case last != nil && last.Outcome == db.Failed:
+		return fmt.Sprintf("see what stands in the way: `starter doctor %s`; it is tried again by itself", name)
+	case last != nil && worst(last.Monitors) == db.Failing:
+		return fmt.Sprintf("look at who fails a monitor: `starter monitors %s`", name)
+	default:
+		return ""
+	}
+}
+
+func syncDetails(last *activities.SyncResult) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**Last sync:** number %d (%s), **%s** on %s after %s: %d accounts, %d added, %d changed, %d removed",
+		last.Number, last.Trigger, last.Outcome, moment(last.FinishedAt), last.FinishedAt.Sub(last.StartedAt).Round(10*time.Millisecond),
+		last.Accounts, last.Added, last.Changed, last.Removed)
+	if last.Reason != "" {
+		fmt.Fprintf(&b, " (%s)", last.Reason)
+	}
+	b.WriteString("\n\n")
+	for _, m := range last.Monitors {
+		fmt.Fprintf(&b, "- `%s`: **%s** (%d passing, %d due, %d failing, %d not evaluable)\n",
+			m.Code, m.State, m.Passing, m.Due, m.Failing, m.NotEvaluable)
+	}
+	return b.String()
+}
+
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -63,7 +63,8 @@ func (s *accessSyncRun) knows(updateID string) bool {
 func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, updateID string) error {
 	s.reconnecting++
 	defer func() { s.reconnecting-- }()
-	if err := workflow.ExecuteActivity(withLongActivity(ctx, "try the credentials"),
+	trying := prioritised(withLongActivity(ctx, "try the credentials"), s.in.Connection, db.TriggerReconnect)
+	if err := workflow.ExecuteActivity(trying,
 		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: s.in.Connection.ID, Offer: r.Offer},
 	).Get(ctx, nil); err != nil {
 		return err
@@ -81,12 +82,13 @@ type signal interface {
 }
 
 type signalOf[T any] struct {
-	name string
-	do   func(workflow.Context, T)
+	name        string
+	description string // for Temporal's UI
+	do          func(workflow.Context, T)
 }
 
 func (sig signalOf[T]) channel(ctx workflow.Context) workflow.ReceiveChannel {
-	return workflow.GetSignalChannel(ctx, sig.name)
+	return workflow.GetSignalChannelWithOptions(ctx, sig.name, workflow.SignalChannelOptions{Description: sig.description})
 }
 
 func (sig signalOf[T]) receive(ctx workflow.Context) bool {
@@ -101,10 +103,10 @@ func (sig signalOf[T]) receive(ctx workflow.Context) bool {
 func (s *accessSyncRun) signals() []signal {
 	type none struct{}
 	return []signal{
-		signalOf[ResyncRequest]{ResyncMessage, func(_ workflow.Context, r ResyncRequest) {
+		signalOf[ResyncRequest]{ResyncMessage, "Sync now. Needs no input; {\"accept_removals\":true} applies a snapshot that is held.", func(_ workflow.Context, r ResyncRequest) {
 			s.ask(db.TriggerResync, r.AcceptRemovals, "")
 		}},
-		signalOf[ReconnectRequest]{ReconnectMessage, func(ctx workflow.Context, r ReconnectRequest) {
+		signalOf[ReconnectRequest]{ReconnectMessage, "Try the credentials on record again, and sync. New ones are given with: starter reconnect.", func(ctx workflow.Context, r ReconnectRequest) {
 			s.reconnecting++ // so that the run does not end before the coroutine has begun
 			workflow.Go(ctx, func(ctx workflow.Context) {
 				defer func() { s.reconnecting-- }()
@@ -113,10 +115,10 @@ func (s *accessSyncRun) signals() []signal {
 				}
 			})
 		}},
-		signalOf[none]{PauseMessage, func(workflow.Context, none) { s.pause(true) }},
-		signalOf[none]{ResumeMessage, func(workflow.Context, none) { s.pause(false) }},
-		signalOf[RescheduleRequest]{RescheduleMessage, func(ctx workflow.Context, r RescheduleRequest) { s.reschedule(ctx, r) }},
-		signalOf[DisconnectRequest]{DisconnectMessage, func(_ workflow.Context, r DisconnectRequest) { s.disconnect = &r }},
+		signalOf[none]{PauseMessage, "Stop the schedule; a resync still runs.", func(workflow.Context, none) { s.pause(true) }},
+		signalOf[none]{ResumeMessage, "Start the schedule again.", func(workflow.Context, none) { s.pause(false) }},
+		signalOf[RescheduleRequest]{RescheduleMessage, "Change the interval, as in {\"every\":\"6h\"}; at least 10s.", func(ctx workflow.Context, r RescheduleRequest) { s.reschedule(ctx, r) }},
+		signalOf[DisconnectRequest]{DisconnectMessage, "Destroy the credentials, keep the record, and end. {\"erase\":true} removes the record too.", func(_ workflow.Context, r DisconnectRequest) { s.disconnect = &r }},
 	}
 }
 

@@ -88,8 +88,10 @@ const MinInterval = 10 * time.Second
 
 // Connection names a connection in workflow inputs.
 type Connection struct {
-	ID   int64  `json:"id"`
-	Name string `json:"name"`
+	ID           int64  `json:"id"`
+	Name         string `json:"name"`
+	Organization string `json:"organization,omitempty"`
+	Source       string `json:"source,omitempty"`
 	// MendedElsewhere says that rejected credentials are mended at the source
 	// rather than by a reconnect here, so that it is worth looking again.
 	MendedElsewhere bool `json:"mended_elsewhere,omitempty"`
@@ -97,7 +99,9 @@ type Connection struct {
 
 // ConnectionOf names a connection of the record.
 func ConnectionOf(c db.Connection) Connection {
-	return Connection{ID: c.ID, Name: c.Name, MendedElsewhere: c.Source == directory.Truto}
+	return Connection{
+		ID: c.ID, Name: c.Name, Organization: c.Organization, Source: c.Source, MendedElsewhere: c.Source == directory.Truto,
+	}
 }
 
 // Status is the answer to StatusQuery.

@@ -27,7 +27,7 @@ type syncOnce struct {
 	becomes func(problem) db.StateChange
 }
 
-func (s syncOnce) run(ctx workflow.Context) (activities.SyncResult, error) {
+func (s syncOnce) run(ctx workflow.Context) (activities.Recorded, error) {
 	for {
 		result, err := s.attempt(ctx)
 		p := problemOf(err)
@@ -40,11 +40,11 @@ func (s syncOnce) run(ctx workflow.Context) (activities.SyncResult, error) {
 	}
 }
 
-func (s syncOnce) attempt(ctx workflow.Context) (result activities.SyncResult, err error) {
+func (s syncOnce) attempt(ctx workflow.Context) (result activities.Recorded, err error) {
 	if err := s.fetch(ctx); err != nil {
 		return result, err
 	}
-	err = workflow.ExecuteActivity(withLongActivity(ctx, "apply the snapshot and evaluate the monitors"),
+	err = workflow.ExecuteActivity(s.withLongActivity(ctx, "apply the snapshot and evaluate the monitors"),
 		activities.RecordOutcomes, activities.RecordOutcomesInput{
 			ConnectionID: s.connection.ID, AcceptRemovals: s.acceptRemovals, Becomes: s.becomes(problem{}),
 		}).Get(ctx, &result)
@@ -56,7 +56,7 @@ func (s syncOnce) attempt(ctx workflow.Context) (result activities.SyncResult, e
 func (s syncOnce) fetch(ctx workflow.Context) error {
 	var last *activities.RejectedToken
 	for refreshes := 0; ; refreshes++ {
-		err := workflow.ExecuteActivity(withLongActivity(ctx, "read the directory page by page"), activities.FetchUsers, activities.FetchUsersInput{
+		err := workflow.ExecuteActivity(s.withLongActivity(ctx, "read the directory page by page"), activities.FetchUsers, activities.FetchUsersInput{
 			ConnectionID: s.connection.ID, Trigger: s.trigger,
 		}).Get(ctx, nil)
 		p := problemOf(err)
@@ -67,7 +67,7 @@ func (s syncOnce) fetch(ctx workflow.Context) error {
 			return temporal.NewNonRetryableApplicationError(
 				"every access token is rejected soon after it was issued", string(directory.CredentialsRejected), nil)
 		}
-		if err := workflow.ExecuteActivity(withLongActivity(ctx, "replace what the source rejected"),
+		if err := workflow.ExecuteActivity(s.withLongActivity(ctx, "replace what the source rejected"),
 			activities.RefreshCredentials, activities.RefreshCredentialsInput{
 				ConnectionID: s.connection.ID, Generation: p.rejected.Generation,
 			}).Get(ctx, nil); err != nil {
@@ -77,12 +77,20 @@ func (s syncOnce) fetch(ctx workflow.Context) error {
 	}
 }
 
-func (s syncOnce) recordFailure(ctx workflow.Context, p problem) (result activities.SyncResult, err error) {
-	err = workflow.ExecuteActivity(withActivity(ctx, "record why the sync failed"),
+func (s syncOnce) recordFailure(ctx workflow.Context, p problem) (result activities.Recorded, err error) {
+	err = workflow.ExecuteActivity(s.withActivity(ctx, "record why the sync failed"),
 		activities.RecordFailure, activities.RecordFailureInput{
 			ConnectionID: s.connection.ID, Trigger: s.trigger, Code: p.code, Reason: p.reason, Becomes: s.becomes(p),
 		}).Get(ctx, &result)
 	return result, err
+}
+
+func (s syncOnce) withActivity(ctx workflow.Context, summary string) workflow.Context {
+	return prioritised(withActivity(ctx, summary), s.connection, s.trigger)
+}
+
+func (s syncOnce) withLongActivity(ctx workflow.Context, summary string) workflow.Context {
+	return prioritised(withLongActivity(ctx, summary), s.connection, s.trigger)
 }
 
 // problem is the typed error of an activity; its zero value is no problem.

@@ -3,6 +3,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -66,7 +67,10 @@ func Run(ctx context.Context, c Config, ready func()) error {
 		OnFatalError:                func(err error) { fatal <- err },
 	})
 	workflows.Register(w)
-	(&activities.Activities{Record: record, Providers: providers(c)}).Register(w)
+	(&activities.Activities{
+		Record: record, Providers: providers(c),
+		Searchable: searchable(ctx, temporal, cmp.Or(options.Namespace, client.DefaultNamespace), c.Logger),
+	}).Register(w)
 	if err := w.Start(); err != nil {
 		return &TemporalError{Address: options.HostPort, Cause: err}
 	}

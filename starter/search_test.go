@@ -1,0 +1,74 @@
+package main_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"jamf-access-review/db"
+	"jamf-access-review/workflows"
+)
+
+// Queries that the README lists.
+const (
+	needAPerson  = `WorkflowType = 'AccessSync' AND ExecutionStatus = 'Running' AND (JamfConnectionState = 'needs_reconnect' OR JamfSyncOutcome = 'held' OR JamfMonitorState = 'failing')`
+	notUpToDate  = `WorkflowType = 'AccessSync' AND ExecutionStatus = 'Running' AND JamfSyncOutcome IN ('failed', 'held')`
+	everythingOf = `JamfConnection = 'NAME'`
+)
+
+func TestConnectionsAreFoundByHowTheyAre(t *testing.T) {
+	t.Parallel()
+	well, rejected, held := setup(t), setup(t), setup(t)
+	for _, s := range []*subject{well, rejected, held} {
+		s.connect()
+	}
+	rejected.jamf.RotateSecret(rejected.clientID)
+	rejected.jamf.RevokeTokens()
+	rejected.failResync(3, "credentials_rejected")
+	held.jamf.RemoveAccount(held.ada) // the only full administrator
+	held.failResync(8, "held")
+	for query, found := range map[string][]*subject{
+		needAPerson: {rejected, held},
+		notUpToDate: {rejected, held},
+	} {
+		for _, s := range []*subject{well, rejected, held} {
+			expected := 0
+			for _, f := range found {
+				if f == s {
+					expected = 1
+				}
+			}
+			s.awaitFound(query+" AND JamfConnection = '"+s.name+"'", expected)
+		}
+	}
+	// The run that connected, the first sync's and the one that waits.
+	runs := well.awaitFound(strings.ReplaceAll(everythingOf, "NAME", well.name), 2)
+	for _, run := range runs {
+		if run.Type.Name != workflows.AccessSync {
+			continue
+		}
+		for name, value := range map[string]string{
+			"JamfSource": "jamf_pro", "JamfConnectionState": string(db.Active), "JamfSyncOutcome": string(db.Applied),
+			"JamfMonitorState": string(db.NotEvaluable),
+		} {
+			require.Equal(t, `"`+value+`"`, string(run.SearchAttributes.IndexedFields[name].GetData()), name)
+		}
+	}
+}
+
+// awaitFound waits until a query finds as many runs: what is written is found
+// a moment later.
+func (s *subject) awaitFound(query string, n int) []*workflow.WorkflowExecutionInfo {
+	s.t.Helper()
+	var found []*workflow.WorkflowExecutionInfo
+	await(s.t, query, func() bool {
+		page, err := s.world.client.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: s.world.namespace, Query: query})
+		require.NoError(s.t, err)
+		found = page.Executions
+		return len(found) == n
+	})
+	return found
+}
