@@ -37,9 +37,11 @@ func AccessSyncDetails(connection string) string {
 	return fmt.Sprintf(`Each run waits for its time or for a message, syncs once, and continues as a new
 run: the list of runs is the history of syncs of %[1]s.
 
-To sync now, send the signal %[2]s, without input. %[3]s, %[4]s and %[5]s steer the schedule.
-`, connection, "`"+ResyncMessage+"`", "`"+PauseMessage+"`", "`"+ResumeMessage+"`", "`"+RescheduleMessage+"`")
+`, connection) + howToSteer
 }
+
+const howToSteer = "Send the signal `" + ResyncMessage + "`, without input, to sync now; `" +
+	PauseMessage + "`, `" + ResumeMessage + "` and `" + RescheduleMessage + "` steer the schedule.\n"
 
 // show puts how the connection is on the run's page, and where it is found.
 func (s *accessSyncRun) show(ctx workflow.Context) {
@@ -75,6 +77,8 @@ func (s *accessSyncRun) details() string {
 	if s.in.LastSync != nil {
 		b.WriteString(syncDetails(s.in.LastSync))
 	}
+	// A run that continues another has no static details.
+	b.WriteString("\n" + howToSteer)
 	return b.String()
 }
 
