@@ -15,7 +15,8 @@ var migrations embed.FS
 
 // Migrate brings the schema up to date. Several may call it at once: an
 // advisory lock lets one at a time through, and the others find nothing left
-// to do. It returns how many migrations it applied.
+// to do. It returns how many migrations it applied, and ErrNotOwner where there
+// is something to do and the role may not.
 func (d *DB) Migrate(ctx context.Context) (int, error) {
 	provider, err := d.migrations()
 	if err != nil {
@@ -23,7 +24,7 @@ func (d *DB) Migrate(ctx context.Context) (int, error) {
 	}
 	results, err := provider.Up(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("migrate the database: %w", err)
+		return 0, fmt.Errorf("migrate the database: %w", ownersOnly(err))
 	}
 	return len(results), nil
 }
@@ -37,7 +38,7 @@ func (d *DB) Pending(ctx context.Context) (int, error) {
 	}
 	statuses, err := provider.Status(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("read the schema's version: %w", err)
+		return 0, fmt.Errorf("read the schema's version: %w", ownersOnly(err))
 	}
 	pending := 0
 	for _, s := range statuses {
