@@ -13,8 +13,13 @@ import (
 	"github.com/lib/pq"
 )
 
-// ErrNotOwner is returned for what only the owner of the schema may do.
-var ErrNotOwner = errors.New("only the role that owns the database's schema may do that")
+var (
+	// ErrNotOwner is returned for what only the owner of the schema may do.
+	ErrNotOwner = errors.New("only the role that owns the database's schema may do that")
+	// ErrUnrestricted is returned for a role that may do more than the worker
+	// needs, whatever it is granted.
+	ErrUnrestricted = errors.New("the role may do more than the worker needs")
+)
 
 // workerPrivileges is what the worker and the command line need of each table,
 // and all that Grant gives them. History (changes, outcomes and syncs) is added
@@ -28,8 +33,8 @@ var workerPrivileges = map[string][]string{
 	"credentials":           {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"findings":              {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"goose_db_version":      {"SELECT"},
-	"monitors":              {"SELECT", "INSERT", "UPDATE"},
-	"organizations":         {"SELECT", "INSERT", "UPDATE"},
+	"monitors":              {"SELECT", "INSERT"},
+	"organizations":         {"SELECT", "INSERT"},
 	"outcomes":              {"SELECT", "INSERT"},
 	"people":                {"SELECT", "INSERT", "DELETE"},
 	"person_addresses":      {"SELECT", "INSERT"},
@@ -41,9 +46,8 @@ var workerPrivileges = map[string][]string{
 
 // Grant gives a role what the worker and the command line need of the migrated
 // schema, and takes from it whatever else it was granted there. A role that may
-// do more all the same (a superuser, the owner) is an error, since nothing
-// would hold it back; one that is not there is ErrNotFound. Either way nothing
-// changes. Twice is as good as once.
+// do more all the same (a superuser, the owner) is ErrUnrestricted, and one that
+// is not there ErrNotFound; then nothing changes. Twice is as good as once.
 func (d *DB) Grant(ctx context.Context, role string) error {
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		// Two grants of one table at once would fail.
@@ -79,8 +83,9 @@ func (d *DB) Grant(ctx context.Context, role string) error {
 	return nil
 }
 
-// checkGranted is an error when a role may do more than it was granted, or less:
-// of whoever does not own the tables, PostgreSQL ignores the GRANT.
+// checkGranted returns ErrUnrestricted when a role may do more than it was
+// granted, and ErrNotOwner when it may do less: PostgreSQL ignores the GRANT of
+// whoever does not own a table.
 func checkGranted(ctx context.Context, tx *sqlx.Tx, role string) error {
 	var owns, creates bool
 	if err := tx.QueryRowxContext(ctx, `
@@ -95,11 +100,11 @@ func checkGranted(ctx context.Context, tx *sqlx.Tx, role string) error {
 	more := beyond(may, workerPrivileges)
 	switch {
 	case owns:
-		return errors.New("nothing would hold it back: it is a superuser, or owns the tables")
+		return fmt.Errorf("%w: it is a superuser, or owns the tables", ErrUnrestricted)
 	case creates:
-		return errors.New("it may create tables: REVOKE CREATE ON SCHEMA public FROM PUBLIC, as PostgreSQL 15 and newer have it")
+		return fmt.Errorf("%w: CREATE in the schema, which before version 15 PostgreSQL gives to PUBLIC", ErrUnrestricted)
 	case len(more) > 0:
-		return fmt.Errorf("it may do more than the worker needs, as a member of another role or of PUBLIC: %s", strings.Join(more, ", "))
+		return fmt.Errorf("%w: %s", ErrUnrestricted, strings.Join(more, ", "))
 	case len(beyond(workerPrivileges, may)) > 0:
 		return ErrNotOwner
 	}

@@ -75,7 +75,7 @@ func (a *app) record(ctx context.Context) (*db.DB, error) {
 	pending, err := record.Pending(ctx)
 	if err == nil && pending > 0 {
 		err = &failure{Code: "usage", Message: fmt.Sprintf("the database lacks %d migrations of this program", pending),
-			Hint: "run `starter migrate`, or start a worker of this version"}
+			Hint: "run `starter migrate` as the role that owns the schema, or start a worker of this version that does"}
 	}
 	if err != nil {
 		record.Close()

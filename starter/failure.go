@@ -99,6 +99,13 @@ func failureOf(err error) *failure {
 		return &failure{Code: "usage", Message: err.Error(), Hint: "nothing was imported; an address belongs to one person only"}
 	case errors.Is(err, db.ErrNoKeyset):
 		return &failure{Code: "usage", Message: err.Error(), Hint: "`starter keys create FILE` makes one; `starter dev` and `demo` make one of their own"}
+	case errors.Is(err, db.ErrNotOwner):
+		return &failure{Code: "usage", Message: err.Error(), Hint: "set DATABASE_URL to that role's"}
+	case errors.Is(err, db.ErrUnrestricted):
+		return &failure{Code: "usage", Message: err.Error(), Hint: "make a role for the worker alone, and take from it, and from PUBLIC, what it does not need"}
+	case db.IsDenied(err):
+		return &failure{Code: "usage", Message: err.Error(),
+			Hint: "`starter migrate --grant-to ROLE`, run as the owner of the schema, grants what commands need"}
 	}
 	if e, ok := errors.AsType[*serviceerror.Unavailable](err); ok {
 		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + e.Error(), Hint: "is it running?"}

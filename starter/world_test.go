@@ -33,6 +33,8 @@ type world struct {
 	dir         string
 	databaseURL string
 	client      client.Client
+	// settings are more environment of the world's programs, which wins.
+	settings []string
 
 	mu      sync.Mutex
 	workers []*worker
@@ -102,11 +104,11 @@ func (w *world) keyset() string { return filepath.Join(w.dir, "keyset.json") }
 
 // env is the whole environment of the world's programs.
 func (w *world) env() []string {
-	return []string{
+	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TZ=America/St_Johns",
 		"DATABASE_URL=" + w.databaseURL, "TEMPORAL_ADDRESS=" + w.temporal.Address, "TEMPORAL_NAMESPACE=" + w.namespace,
 		"JAMF_ACCESS_KEYSET=" + w.keyset(), "JAMF_ACCESS_HOME=" + filepath.Join(w.dir, "home"),
-	}
+	}, w.settings...)
 }
 
 func (w *world) close() error {

@@ -5,6 +5,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -38,7 +39,8 @@ type Config struct {
 }
 
 // Run works until ctx ends, or until the worker cannot go on. It brings the
-// database's schema up to date first. ready, if not nil, is called once the
+// database's schema up to date first, where its role may; where it may not, the
+// schema's owner has done so. ready, if not nil, is called once the
 // worker polls.
 func Run(ctx context.Context, c Config, ready func()) error {
 	record, err := db.Open(ctx, c.DatabaseURL, db.WithKeyset(c.Keyset))
@@ -46,7 +48,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 		return err
 	}
 	defer record.Close()
-	if _, err := record.Migrate(ctx); err != nil {
+	if err := prepare(ctx, record); err != nil {
 		return err
 	}
 
@@ -85,6 +87,15 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	case err := <-fatal:
 		return err
 	}
+}
+
+func prepare(ctx context.Context, record *db.DB) error {
+	if _, err := record.Migrate(ctx); errors.Is(err, db.ErrNotOwner) {
+		return fmt.Errorf("%w: run `starter migrate` with the DATABASE_URL of that role", err)
+	} else if err != nil {
+		return err
+	}
+	return record.CheckPrivileges(ctx)
 }
 
 // providers are the sorts of sources there are.
