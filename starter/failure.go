@@ -70,11 +70,11 @@ func failureOf(err error) *failure {
 	}
 	if e, ok := errors.AsType[*db.UnavailableError](err); ok {
 		return &failure{Code: string(directory.Unreachable), Message: e.Error(),
-			Hint: "start a local one with `starter dev`, or set DATABASE_URL to one that runs"}
+			Hint: "start a local one with `starter dev`, or set DATABASE_URL to one that runs; TLS is asked for by sslmode and sslrootcert in it"}
 	}
 	if e, ok := errors.AsType[*service.TemporalError](err); ok {
 		return &failure{Code: string(directory.Unreachable), Message: e.Error(),
-			Hint: "start a local one with `starter dev`, or set TEMPORAL_ADDRESS to one that runs"}
+			Hint: "start a local one with `starter dev`, or set TEMPORAL_ADDRESS to one that runs, and TEMPORAL_TLS… or TEMPORAL_API_KEY to what it demands"}
 	}
 	if errors.Is(err, settings.ErrNoDatabase) {
 		return &failure{Code: "usage", Message: err.Error(),
