@@ -5,6 +5,7 @@
 #   postgres/   read by PostgreSQL (uid 70) when it makes the roles
 #   temporal/   read by Temporal (uid 1000)
 #   worker/     read by the worker and the CLI (uid 65532), with the keyset's folder
+#   owner/      read by whoever migrates and prunes the record (uid 65532)
 set -eu
 umask 077
 cd "$1"
@@ -36,13 +37,20 @@ folder postgres 70
 folder temporal 1000
 folder worker 65532
 folder worker/keyset 65532
+folder owner 65532
 
 password postgres/postgres 70
 password postgres/jamf_access 70
+password postgres/jamf_access_worker 70
 password postgres/temporal 70
 
 cat postgres/temporal >temporal/password.new
 own temporal/password 1000
 
-printf 'postgres:5432:jamf_access:jamf_access:%s\n' "$(cat postgres/jamf_access)" >worker/pgpass.new
-own worker/pgpass 65532
+pgpass() { # FOLDER ROLE
+	printf 'postgres:5432:jamf_access:%s:%s\n' "$2" "$(cat "postgres/$2")" >"$1/pgpass.new"
+	own "$1/pgpass" 65532
+}
+
+pgpass owner jamf_access
+pgpass worker jamf_access_worker

@@ -1,24 +1,30 @@
 #!/bin/sh
-# Makes a role and its databases for the record and for Temporal, so that
-# neither can read the other's. PostgreSQL's image runs this once, when the
-# data folder is empty.
+# Makes the roles and databases of the record and of Temporal, so that neither
+# can read the other's. jamf_access owns the record and migrates it; the worker
+# and the CLI are jamf_access_worker, to which `starter migrate` grants what they
+# need. PostgreSQL's image runs this once, when the data folder is empty. What is
+# there already stays, so it can be run again.
 set -eu
 
 secrets="${SECRETS:-/run/secrets}"
 
 # The passwords reach psql through the environment: as arguments they would be
 # in the list of processes.
-jamf_access="$(cat "$secrets/jamf_access_password")"
+owner="$(cat "$secrets/jamf_access_password")"
+worker="$(cat "$secrets/jamf_access_worker_password")"
 temporal="$(cat "$secrets/temporal_password")"
-export jamf_access temporal
+export owner worker temporal
 
-psql --no-psqlrc --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
-\getenv jamf_access jamf_access
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
+\getenv owner owner
+\getenv worker worker
 \getenv temporal temporal
-CREATE ROLE jamf_access LOGIN PASSWORD :'jamf_access';
-CREATE ROLE temporal LOGIN PASSWORD :'temporal';
-CREATE DATABASE jamf_access OWNER jamf_access;
-CREATE DATABASE temporal OWNER temporal;
-CREATE DATABASE temporal_visibility OWNER temporal;
+SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', name, password)
+FROM (VALUES ('jamf_access', :'owner'), ('jamf_access_worker', :'worker'), ('temporal', :'temporal')) AS role (name, password)
+WHERE name NOT IN (SELECT rolname FROM pg_roles) \gexec
+SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
+FROM (VALUES ('jamf_access', 'jamf_access'), ('temporal', 'temporal'), ('temporal_visibility', 'temporal')) AS database (name, owner)
+WHERE name NOT IN (SELECT datname FROM pg_database) \gexec
 REVOKE ALL ON DATABASE postgres, jamf_access, temporal, temporal_visibility FROM PUBLIC;
+GRANT CONNECT ON DATABASE jamf_access TO jamf_access_worker;
 SQL
