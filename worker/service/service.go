@@ -40,8 +40,7 @@ type Config struct {
 
 // Run works until ctx ends, or until the worker cannot go on. It brings the
 // database's schema up to date first, where its role may; where it may not, the
-// schema's owner has done so. ready, if not nil, is called once the
-// worker polls.
+// schema's owner has done so. ready, if not nil, is called once the worker polls.
 func Run(ctx context.Context, c Config, ready func()) error {
 	record, err := db.Open(ctx, c.DatabaseURL, db.WithKeyset(c.Keyset))
 	if err != nil {
