@@ -109,6 +109,9 @@ func newPool(connector *pq.Connector) *sqlx.DB {
 // Close closes the connections.
 func (d *DB) Close() error { return errors.Join(d.sql.Close(), d.renewals.Close()) }
 
+// Ping makes sure that PostgreSQL answers. It changes nothing.
+func (d *DB) Ping(ctx context.Context) error { return d.sql.PingContext(ctx) }
+
 // UnavailableError says that no usable PostgreSQL answers at an address.
 type UnavailableError struct {
 	Address string

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 )
@@ -39,6 +38,38 @@ type Monitor struct {
 	Excepted     int
 }
 
+// latestOutcomes is a query for the latest outcome of each enabled monitor of
+// every connection, as it reads at the time $1. An outcome grows old while
+// nothing is synced: after $2 intervals, or once the staff roster it needs is
+// older than $3 seconds, it is not evaluable, and a grace period that has ended
+// since makes it failing. "aged" says which, "found" what it was before.
+const latestOutcomes = `
+	SELECT *, CASE aged WHEN '' THEN found WHEN 'overdue' THEN 'failing' ELSE 'not_evaluable' END AS state
+	FROM (
+		SELECT m.connection_id, c.state AS connection_state,
+			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
+			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, s.finished_at AS applied_at, overdue,
+			CASE
+				WHEN $1::timestamptz - s.finished_at > $2 * c.every_seconds * interval '1 second' THEN 'stale'
+				WHEN o.code = '` + AccessRemovedOnExit + `' AND $1 - r.imported_at > $3 * interval '1 second' THEN 'roster'
+				WHEN overdue > 0 THEN 'overdue'
+				ELSE ''
+			END AS aged
+		FROM monitors m
+		JOIN connections c ON c.id = m.connection_id
+		JOIN LATERAL (
+			SELECT * FROM outcomes WHERE connection_id = m.connection_id AND code = m.code ORDER BY id DESC LIMIT 1
+		) o ON true
+		JOIN syncs s ON s.connection_id = m.connection_id AND s.number = o.number
+		LEFT JOIN rosters r ON r.organization_id = c.organization_id,
+		LATERAL (
+			SELECT CASE WHEN o.due = 0 THEN 0 ELSE (
+				SELECT count(*) FROM findings f
+				WHERE f.connection_id = o.connection_id AND f.code = o.code AND f.state = 'due' AND f.due_at <= $1
+			) END AS overdue
+		) ended
+	) outcome`
+
 // Monitors returns the latest outcome of each enabled monitor. An outcome
 // grows old while nothing is synced: after three intervals, or once the staff
 // roster it needs is too old, it is not evaluable, and a grace period that has
@@ -46,35 +77,26 @@ type Monitor struct {
 func (d *DB) Monitors(ctx context.Context, connectionID int64) ([]Monitor, error) {
 	now := d.now().UTC()
 	var rows []struct {
-		Code             string       `db:"code"`
-		State            MonitorState `db:"state"`
-		Reason           string       `db:"reason"`
-		Number           int          `db:"number"`
-		EvaluatedAt      time.Time    `db:"evaluated_at"`
-		Passing          int          `db:"passing"`
-		Due              int          `db:"due"`
-		Failing          int          `db:"failing"`
-		NotEvaluable     int          `db:"not_evaluable"`
-		Excepted         int          `db:"excepted"`
-		Overdue          int          `db:"overdue"`
-		EverySeconds     int64        `db:"every_seconds"`
-		AppliedAt        time.Time    `db:"applied_at"`
-		RosterImportedAt sql.NullTime `db:"roster_imported_at"`
+		Code         string       `db:"code"`
+		State        MonitorState `db:"state"`
+		Found        MonitorState `db:"found"`
+		Reason       string       `db:"reason"`
+		Number       int          `db:"number"`
+		EvaluatedAt  time.Time    `db:"evaluated_at"`
+		Passing      int          `db:"passing"`
+		Due          int          `db:"due"`
+		Failing      int          `db:"failing"`
+		NotEvaluable int          `db:"not_evaluable"`
+		Excepted     int          `db:"excepted"`
+		Aged         string       `db:"aged"`
+		Overdue      int          `db:"overdue"`
+		AppliedAt    time.Time    `db:"applied_at"`
 	}
 	if err := d.sql.SelectContext(ctx, &rows, `
-		SELECT o.code, o.state, o.reason, o.number, o.evaluated_at,
-			o.passing, o.due, o.failing, o.not_evaluable, o.excepted,
-			c.every_seconds, s.finished_at AS applied_at, r.imported_at AS roster_imported_at,
-			(SELECT count(*) FROM findings f
-				WHERE f.connection_id = o.connection_id AND f.code = o.code AND f.state = 'due' AND f.due_at <= $2) AS overdue
-		FROM monitors m
-		JOIN connections c ON c.id = m.connection_id
-		JOIN LATERAL (
-			SELECT * FROM outcomes WHERE connection_id = m.connection_id AND code = m.code ORDER BY id DESC LIMIT 1
-		) o ON true
-		JOIN syncs s ON s.connection_id = m.connection_id AND s.number = o.number
-		LEFT JOIN rosters r ON r.organization_id = c.organization_id
-		WHERE m.connection_id = $1 ORDER BY m.code`, connectionID, now); err != nil {
+		SELECT code, state, found, reason, number, evaluated_at,
+			passing, due, failing, not_evaluable, excepted, aged, overdue, applied_at
+		FROM (`+latestOutcomes+`) o WHERE connection_id = $4 ORDER BY code`,
+		now, staleAfter, seconds(rosterMaxAge), connectionID); err != nil {
 		return nil, err
 	}
 	monitors := make([]Monitor, 0, len(rows))
@@ -83,25 +105,25 @@ func (d *DB) Monitors(ctx context.Context, connectionID int64) ([]Monitor, error
 			Code: row.Code, State: row.State, Reason: row.Reason, Sync: row.Number, EvaluatedAt: row.EvaluatedAt,
 			Passing: row.Passing, Due: row.Due, Failing: row.Failing, NotEvaluable: row.NotEvaluable, Excepted: row.Excepted,
 		}
-		every := time.Duration(row.EverySeconds) * time.Second
-		age := now.Sub(row.AppliedAt)
-		switch {
-		case age > staleAfter*every:
-			m.becomes(NotEvaluable, fmt.Sprintf("the last applied sync is %s old, more than %d intervals", age.Round(time.Second), staleAfter))
-		case m.Code == AccessRemovedOnExit && row.RosterImportedAt.Valid && now.Sub(row.RosterImportedAt.Time) > rosterMaxAge:
-			m.becomes(NotEvaluable, "the staff roster is older than 7 days")
-		case row.Overdue > 0:
+		switch row.Aged {
+		case "stale":
+			age := now.Sub(row.AppliedAt).Round(time.Second)
+			m.aged(row.Found, fmt.Sprintf("the last applied sync is %s old, more than %d intervals", age, staleAfter))
+		case "roster":
+			m.aged(row.Found, "the staff roster is older than 7 days")
+		case "overdue":
 			m.Due, m.Failing = m.Due-row.Overdue, m.Failing+row.Overdue
-			m.becomes(Failing, fmt.Sprintf("the grace period of %d has ended since", row.Overdue))
+			m.aged(row.Found, fmt.Sprintf("the grace period of %d has ended since", row.Overdue))
 		}
 		monitors = append(monitors, m)
 	}
 	return monitors, nil
 }
 
-func (m *Monitor) becomes(state MonitorState, reason string) {
-	if m.State != state {
-		m.State, m.Reason = state, fmt.Sprintf("%s; was %s", reason, m.State)
+// aged says why a monitor no longer is what was found.
+func (m *Monitor) aged(found MonitorState, reason string) {
+	if m.State != found {
+		m.Reason = fmt.Sprintf("%s; was %s", reason, found)
 	}
 }
 
