@@ -44,6 +44,10 @@ type Activities struct {
 	// RereadPause is how long a directory that contradicts itself is left alone
 	// before it is read again; 0 means a second.
 	RereadPause time.Duration
+	// SyncEnded, if set, is told of each sync that has ended, by its
+	// connection's source. A sync whose end is recorded once more, because word
+	// of it was lost, is told of again.
+	SyncEnded func(source string, s db.Sync)
 }
 
 // Register registers every activity under its name.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 )
@@ -44,6 +46,10 @@ func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchU
 		}
 		if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
 			err = failure(ctx, err, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
+		}
+		if err == nil {
+			activity.GetLogger(ctx).Info("The directory was read", "sync", f.sync.Number,
+				"users", f.read.Users, "pages", f.read.Pages, "requests", f.read.Requests, "reads", f.read.Attempts)
 		}
 		return FetchUsersResult{Number: f.sync.Number, Users: f.read.Users, Requests: f.read.Requests}, err
 	})

@@ -56,12 +56,17 @@ type RecordOutcomesInput struct {
 // workflow run and evaluates the monitors, in one transaction.
 func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput) (Recorded, error) {
 	return alive(ctx, func(ctx context.Context, _ func(Progress)) (Recorded, error) {
+		c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
+		if err != nil {
+			return Recorded{}, err
+		}
 		sync, err := a.Record.ApplySnapshot(ctx, in.ConnectionID, runKey(ctx), db.ApplyOptions{
 			AcceptRemovals: in.AcceptRemovals, Becomes: in.Becomes,
 		})
 		if err != nil {
 			return Recorded{}, err
 		}
+		a.ended(ctx, c, sync)
 		return a.recorded(ctx, in.ConnectionID, sync)
 	})
 }
@@ -78,10 +83,15 @@ type RecordFailureInput struct {
 // RecordFailure records that the sync of the calling workflow run was not
 // completed.
 func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (Recorded, error) {
+	c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
+	if err != nil {
+		return Recorded{}, failure(ctx, err)
+	}
 	sync, err := a.Record.FailSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger, in.Code, in.Reason, in.Becomes)
 	if err != nil {
 		return Recorded{}, failure(ctx, err)
 	}
+	a.ended(ctx, c, sync)
 	return a.recorded(ctx, in.ConnectionID, sync)
 }
 
@@ -93,7 +103,11 @@ type RecordStateInput struct {
 
 // RecordState records a state that a connection is put in outside a sync.
 func (a *Activities) RecordState(ctx context.Context, in RecordStateInput) error {
-	return failure(ctx, a.Record.ChangeState(ctx, in.ConnectionID, in.Becomes))
+	if err := a.Record.ChangeState(ctx, in.ConnectionID, in.Becomes); err != nil {
+		return failure(ctx, err)
+	}
+	activity.GetLogger(ctx).Info("The connection's state is recorded", "state", in.Becomes.State, "reason", in.Becomes.Reason)
+	return nil
 }
 
 // ConnectionInput names a connection.
@@ -108,6 +122,7 @@ func (a *Activities) EnableMonitors(ctx context.Context, in ConnectionInput) ([]
 		if err := a.Record.EnableMonitors(ctx, in.ConnectionID); err != nil {
 			return nil, err
 		}
+		activity.GetLogger(ctx).Info("The monitors are enabled")
 		return a.monitors(ctx, in.ConnectionID)
 	})
 }
@@ -121,16 +136,35 @@ type DisconnectInput struct {
 
 // Disconnect destroys a connection's credentials, and its record if asked to.
 func (a *Activities) Disconnect(ctx context.Context, in DisconnectInput) error {
+	disconnect := a.Record.Disconnect
 	if in.Erase {
-		return failure(ctx, a.Record.Erase(ctx, in.ConnectionID))
+		disconnect = a.Record.Erase
 	}
-	return failure(ctx, a.Record.Disconnect(ctx, in.ConnectionID))
+	if err := disconnect(ctx, in.ConnectionID); err != nil {
+		return failure(ctx, err)
+	}
+	activity.GetLogger(ctx).Info("The connection is disconnected", "erased", in.Erase)
+	return nil
 }
 
 // DiscardConnection removes a connection that could not be connected, so that
 // its name is free again.
 func (a *Activities) DiscardConnection(ctx context.Context, in ConnectionInput) error {
-	return failure(ctx, a.Record.EraseConnecting(ctx, in.ConnectionID))
+	if err := a.Record.EraseConnecting(ctx, in.ConnectionID); err != nil {
+		return failure(ctx, err)
+	}
+	activity.GetLogger(ctx).Info("The connection was not connected, and its name is free again")
+	return nil
+}
+
+// ended says that a sync has ended to whoever operates the worker.
+func (a *Activities) ended(ctx context.Context, c db.Connection, s db.Sync) {
+	activity.GetLogger(ctx).Info("The sync has ended", "sync", s.Number, "source", c.Source, "trigger", s.Trigger,
+		"outcome", s.Outcome, "error", s.Error, "reason", s.Reason, "took", s.FinishedAt.Sub(s.StartedAt).String(),
+		"accounts", s.Accounts, "added", s.Added, "changed", s.Changed, "removed", s.Removed, "requests", s.Requests)
+	if a.SyncEnded != nil {
+		a.SyncEnded(c.Source, s)
+	}
 }
 
 func (a *Activities) recorded(ctx context.Context, connectionID int64, s db.Sync) (Recorded, error) {

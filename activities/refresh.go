@@ -1,6 +1,10 @@
 package activities
 
-import "context"
+import (
+	"context"
+
+	"go.temporal.io/sdk/activity"
+)
 
 // RefreshCredentialsInput says which access token to replace.
 type RefreshCredentialsInput struct {
@@ -16,6 +20,9 @@ func (a *Activities) RefreshCredentials(ctx context.Context, in RefreshCredentia
 		l, err := a.link(ctx, in.ConnectionID)
 		if err == nil {
 			err = a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.refreshToken)
+		}
+		if err == nil {
+			activity.GetLogger(ctx).Info("The access token that the source rejected was replaced")
 		}
 		return struct{}{}, err
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"go.temporal.io/sdk/activity"
+
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 )
@@ -28,6 +30,10 @@ type ValidateConnectionResult struct {
 func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnectionInput) (ValidateConnectionResult, error) {
 	return alive(ctx, func(ctx context.Context, _ func(Progress)) (ValidateConnectionResult, error) {
 		report, err := a.validate(ctx, in)
+		if err == nil {
+			activity.GetLogger(ctx).Info("The source accepts the credentials", "offered", in.Offer != 0,
+				"version", report.Version, "limitations", len(report.Limitations))
+		}
 		return ValidateConnectionResult{Report: report}, err
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"jamf-access-review/worker/health"
 	"jamf-access-review/worker/service"
 	"jamf-access-review/worker/settings"
 )
@@ -21,32 +22,36 @@ func main() {
 	level := slog.LevelInfo
 	flag.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	maxBody := flag.Int64("max-body", 32<<20, "largest body, in bytes, that is read from a source")
+	listen := flag.String("listen", "", "address at which to say over HTTP how the worker is, as in 127.0.0.1:9090: /livez, /readyz, /metrics")
+	probe := flag.String("probe", "", "ask the worker that listens at this address whether it is ready, and do nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	if err := run(ctx, logger, *maxBody); err != nil {
+	do := func() error { return run(ctx, service.Config{Logger: logger, MaxBody: *maxBody, Listen: *listen}) }
+	if *probe != "" {
+		do = func() error { return health.Probe(ctx, *probe) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, logger *slog.Logger, maxBody int64) error {
+// run works with the settings, and with what the flags say of c.
+func run(ctx context.Context, c service.Config) error {
 	s, err := settings.Load()
 	if err != nil {
 		return err
 	}
-	databaseURL, err := s.DatabaseURL()
-	if err != nil {
+	if c.DatabaseURL, err = s.DatabaseURL(); err != nil {
 		return err
 	}
-	keyset, err := s.Keyset()
-	if err != nil {
+	if c.Keyset, err = s.Keyset(); err != nil {
 		return err
 	}
-	temporal, err := s.TemporalOptions()
-	if err != nil {
+	if c.Temporal, err = s.TemporalOptions(); err != nil {
 		return err
 	}
-	return service.Run(ctx, service.Config{DatabaseURL: databaseURL, Keyset: keyset, Temporal: temporal, Logger: logger, MaxBody: maxBody}, nil)
+	return service.Run(ctx, c, nil)
 }

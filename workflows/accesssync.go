@@ -167,7 +167,7 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 			}
 			changed = true
 			if err := s.recordState(ctx); err != nil {
-				workflow.GetLogger(ctx).Warn("The state is recorded with the sync's end", "connection", s.in.Connection.Name, "error", err)
+				workflow.GetLogger(ctx).Warn("The state is recorded with the sync's end", "error", err)
 			}
 		}
 	})

@@ -111,7 +111,7 @@ func (s *accessSyncRun) signals() []signal {
 			workflow.Go(ctx, func(ctx workflow.Context) {
 				defer func() { s.reconnecting-- }()
 				if err := s.reconnect(ctx, r, ""); err != nil {
-					workflow.GetLogger(ctx).Warn("The credentials were not accepted", "connection", s.in.Connection.Name, "error", problemOf(err).code)
+					workflow.GetLogger(ctx).Warn("The credentials were not accepted", "error", problemOf(err).code)
 				}
 			})
 		}},
@@ -131,7 +131,7 @@ func (s *accessSyncRun) pause(paused bool) {
 func (s *accessSyncRun) reschedule(ctx workflow.Context, r RescheduleRequest) {
 	every, err := time.ParseDuration(r.Every)
 	if err != nil || every < MinInterval {
-		workflow.GetLogger(ctx).Warn("The interval is not a duration of at least 10s", "connection", s.in.Connection.Name, "every", r.Every)
+		workflow.GetLogger(ctx).Warn("The interval is not a duration of at least 10s", "every", r.Every)
 		return
 	}
 	s.in.Every, s.unrecorded = db.Interval(every), true

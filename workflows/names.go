@@ -4,6 +4,7 @@
 package workflows
 
 import (
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/worker"
@@ -29,6 +30,17 @@ func ConnectJamfID(connection string) string { return "connect-jamf/" + connecti
 
 // AccessSyncID is the id of the workflow that keeps a connection in sync.
 func AccessSyncID(connection string) string { return "access-sync/" + connection }
+
+// ConnectionName is the name of the connection that a workflow is about; "" for
+// one that is about none.
+func ConnectionName(workflowID string) string {
+	for _, prefix := range []string{ConnectJamfID(""), AccessSyncID("")} {
+		if name, ok := strings.CutPrefix(workflowID, prefix); ok {
+			return name
+		}
+	}
+	return ""
+}
 
 // Messages to AccessSync. Those that are signals may be sent from Temporal's
 // UI, with or without input.

@@ -20,6 +20,7 @@ import (
 	"jamf-access-review/activities/directory/jamf"
 	"jamf-access-review/activities/directory/truto"
 	"jamf-access-review/db"
+	"jamf-access-review/worker/metrics"
 	"jamf-access-review/workflows"
 )
 
@@ -36,12 +37,23 @@ type Config struct {
 	// MaxBody is the largest body, in bytes, that is read from a source; 0
 	// means as package httpclient has it.
 	MaxBody int64
+	// Listen is the address, as in "127.0.0.1:9090", at which the worker says
+	// over HTTP how it is: /livez, /readyz and /metrics. Nobody is asked who
+	// they are. "" listens nowhere.
+	Listen string
 }
 
 // Run works until ctx ends, or until the worker cannot go on. It brings the
 // database's schema up to date first, where its role may; where it may not, the
 // schema's owner has done so. ready, if not nil, is called once the worker polls.
 func Run(ctx context.Context, c Config, ready func()) error {
+	c.Logger = namingConnections(c.Logger)
+	watch, err := newWatch(c.Listen, c.Logger)
+	if err != nil {
+		return err
+	}
+	defer watch.close()
+
 	record, err := db.Open(ctx, c.DatabaseURL, db.WithKeyset(c.Keyset))
 	if err != nil {
 		return err
@@ -50,14 +62,16 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	if err := prepare(ctx, record); err != nil {
 		return err
 	}
+	watch.record(record)
 
 	options := c.Temporal
-	options.Logger = log.NewStructuredLogger(c.Logger)
+	options.Logger, options.MetricsHandler = log.NewStructuredLogger(c.Logger), watch.metrics.Temporal()
 	temporal, err := client.DialContext(ctx, options)
 	if err != nil {
 		return &TemporalError{Address: options.HostPort, Cause: err}
 	}
 	defer temporal.Close()
+	watch.temporal(temporal)
 
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
@@ -69,21 +83,24 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	})
 	workflows.Register(w)
 	(&activities.Activities{
-		Record: record, Providers: providers(c),
+		Record: record, Providers: providers(c, watch.metrics), SyncEnded: watch.metrics.SyncEnded,
 		Searchable: searchable(ctx, temporal, cmp.Or(options.Namespace, client.DefaultNamespace), c.Logger),
 	}).Register(w)
 	if err := w.Start(); err != nil {
 		return &TemporalError{Address: options.HostPort, Cause: err}
 	}
 	defer w.Stop()
+	watch.health.Polls()
 	c.Logger.Info("The worker is polling", "queue", workflows.TaskQueue, "temporal", options.HostPort)
 	if ready != nil {
 		ready()
 	}
 	select {
 	case <-ctx.Done():
+		watch.health.Stops()
 		return nil
 	case err := <-fatal:
+		watch.health.Fails(err)
 		return err
 	}
 }
@@ -98,10 +115,13 @@ func prepare(ctx context.Context, record *db.DB) error {
 }
 
 // providers are the sorts of sources there are.
-func providers(c Config) map[string]directory.Provider {
+func providers(c Config, m *metrics.Metrics) map[string]directory.Provider {
+	http := func(source string) httpclient.Config {
+		return httpclient.Config{MaxBody: c.MaxBody, Observer: m.Requests(source)}
+	}
 	return map[string]directory.Provider{
-		directory.JamfPro: jamf.NewProvider(httpclient.Config{MaxBody: c.MaxBody}),
-		directory.Truto:   truto.NewProvider(httpclient.Config{MaxBody: c.MaxBody}),
+		directory.JamfPro: m.Provider(directory.JamfPro, jamf.NewProvider(http(directory.JamfPro))),
+		directory.Truto:   m.Provider(directory.Truto, truto.NewProvider(http(directory.Truto))),
 	}
 }
 

@@ -66,7 +66,25 @@ type Config struct {
 	// with nil when none came, and may add the hint that the answer lacks to
 	// its header.
 	Pace func(*http.Request) (answered func(*http.Response), err error)
+	// Observer, if set, is told of every try and of every wait for a busy
+	// server.
+	Observer Observer
 }
+
+// Observer is told what becomes of requests, to count them. It is called from
+// several goroutines at once.
+type Observer interface {
+	// Answered is told of each try: the answer's status, or 0 when none came.
+	Answered(status int)
+	// Waits is told how long the client waits before it asks a server again
+	// that answered that it is busy.
+	Waits(time.Duration)
+}
+
+type noObserver struct{}
+
+func (noObserver) Answered(int)        {}
+func (noObserver) Waits(time.Duration) {}
 
 // Client sends requests to one server. It keeps no cookies and logs nothing.
 // It is safe for concurrent use.
@@ -127,6 +145,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Pace == nil {
 		c.Pace = func(*http.Request) (func(*http.Response), error) { return func(*http.Response) {}, nil }
+	}
+	if c.Observer == nil {
+		c.Observer = noObserver{}
 	}
 	return c
 }
@@ -308,12 +329,17 @@ func (e *exchange) checkRetry(ctx context.Context, resp *http.Response, err erro
 }
 
 func (e *exchange) backoff(minWait, maxWait time.Duration, try int, resp *http.Response) time.Duration {
-	if resp != nil {
-		if hint := waitHint(resp.Header, time.Now()); hint > 0 {
-			return hint
-		}
+	wait := min(retryablehttp.LinearJitterBackoff(minWait, maxWait, try, nil), e.client.cfg.MaxWait)
+	if resp == nil {
+		return wait
 	}
-	return min(retryablehttp.LinearJitterBackoff(minWait, maxWait, try, nil), e.client.cfg.MaxWait)
+	if hint := waitHint(resp.Header, time.Now()); hint > 0 {
+		wait = hint
+	}
+	if slices.Contains(e.client.cfg.RetryStatuses, resp.StatusCode) {
+		e.client.cfg.Observer.Waits(wait)
+	}
+	return wait
 }
 
 // readBody is part of a try, so that a body that breaks off is asked for

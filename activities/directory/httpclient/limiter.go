@@ -119,10 +119,12 @@ func (t *limited) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(req.WithContext(ctx))
 	answered(resp)
 	if err != nil {
+		t.client.cfg.Observer.Answered(0)
 		err = timedOut(ctx, err)
 		done()
 		return nil, err
 	}
+	t.client.cfg.Observer.Answered(resp.StatusCode)
 	host.answered(resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500)
 	resp.Body = &heldBody{ReadCloser: resp.Body, ctx: ctx, done: done}
 	return resp, nil
