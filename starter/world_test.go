@@ -134,7 +134,7 @@ type worker struct {
 }
 
 // startWorker starts a worker that logs all it can.
-func (w *world) startWorker() (*worker, error) {
+func (w *world) startWorker(args ...string) (*worker, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	wk := &worker{log: filepath.Join(w.dir, fmt.Sprintf("worker-%d.log", len(w.workers)+1)), done: make(chan struct{})}
@@ -143,7 +143,7 @@ func (w *world) startWorker() (*worker, error) {
 		return nil, err
 	}
 	defer out.Close()
-	wk.cmd = exec.Command(program("worker"), "--log-level", "debug")
+	wk.cmd = exec.Command(program("worker"), append(args, "--log-level", "debug")...)
 	wk.cmd.Env, wk.cmd.Dir, wk.cmd.Stdout, wk.cmd.Stderr = w.env(), w.dir, out, out
 	if err := wk.cmd.Start(); err != nil {
 		return nil, err
@@ -156,9 +156,9 @@ func (w *world) startWorker() (*worker, error) {
 	return wk, nil
 }
 
-func (w *world) mustStartWorker(t *testing.T) *worker {
+func (w *world) mustStartWorker(t *testing.T, args ...string) *worker {
 	t.Helper()
-	wk, err := w.startWorker()
+	wk, err := w.startWorker(args...)
 	require.NoError(t, err)
 	return wk
 }

@@ -1,5 +1,6 @@
 // Deploycheck reads docker-compose.yml and worker/Dockerfile as the engine's
-// own libraries do, and holds them to what this project promises of them.
+// own libraries do, and the alert rules and the dashboard as Prometheus does,
+// and holds them to what this project promises of them.
 //
 // What it cannot see without an engine: whether the images exist, the build,
 // and anything that happens once a container runs.
@@ -35,7 +36,13 @@ func main() {
 }
 
 func check(dir string) error {
-	return errors.Join(checkCompose(filepath.Join(dir, "docker-compose.yml")), checkDockerfile(filepath.Join(dir, "worker", "Dockerfile")))
+	deploy := filepath.Join(dir, "worker", "deploy")
+	return errors.Join(
+		checkCompose(filepath.Join(dir, "docker-compose.yml")),
+		checkDockerfile(filepath.Join(dir, "worker", "Dockerfile")),
+		checkRules(filepath.Join(deploy, "prometheus-rules.yaml")),
+		checkDashboard(filepath.Join(deploy, "grafana-dashboard.json")),
+	)
 }
 
 // checkCompose loads the file strictly: against the schema, with anchors,
