@@ -25,13 +25,13 @@ type Metrics struct {
 	logger   *slog.Logger
 	temporal client.MetricsHandler
 
-	syncs      *prometheus.CounterVec
-	durations  *prometheus.HistogramVec
-	users      *prometheus.CounterVec
-	requests   *prometheus.CounterVec
-	waits      *prometheus.CounterVec
-	waited     *prometheus.CounterVec
-	tokens     *prometheus.CounterVec
+	syncs     *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	users     *prometheus.CounterVec
+	requests  *prometheus.CounterVec
+	waits     *prometheus.CounterVec
+	waited    *prometheus.CounterVec
+	tokens    *prometheus.CounterVec
 }
 
 // New returns metrics that nothing has been counted in. What goes wrong while
