@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -58,6 +57,21 @@ func TestTheUITellsHowConnectionsAre(t *testing.T) {
 		p.shows("read the directory page by page")
 		p.follow("User Metadata")
 		p.shows("syncing (resync)")
+	})
+	t.Run("its form for signals", func(t *testing.T) {
+		asked := connect(t, "asked")
+		p := browser.open(t, "signal", runPage(asked))
+		p.shows("until the next sync")
+		p.press("button", "More Actions")
+		p.press("[role=menuitem]", "Send a Signal")
+		p.press("[data-testid=signal-select-button]", "")
+		p.shows("Sync now. Needs no input")
+		p.press("#signal-confirmation-modal [role=option]", "resync")
+		p.press("#signal-confirmation-modal [data-testid=confirm-modal-button]", "Submit")
+		p.shows("Continued as New")
+		p = browser.open(t, "signalled", runPage(asked))
+		p.follow("User Metadata")
+		p.shows("Last sync: number 2 (resync), applied")
 	})
 	t.Run("the history of syncs", func(t *testing.T) {
 		p := browser.open(t, "runs", "/namespaces/default/workflows?query="+url.QueryEscape("JamfConnection = 'well'"))
@@ -117,12 +131,21 @@ func (p page) shows(texts ...string) {
 	}
 }
 
-// follow clicks the link of a text once it is there.
+// follow follows the link of a text.
 func (p page) follow(link string) {
 	p.t.Helper()
-	p.shows(link)
-	_, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`[...document.querySelectorAll('a')].some(a => a.innerText.includes(`+strconv.Quote(link)+`) && (a.click(), true))`))
-	require.NoError(p.t, err)
+	p.press("a", link)
+}
+
+// press clicks the first element, of those that a selector finds, whose text
+// begins so and that can be seen, once there is one.
+func (p page) press(selector, text string) {
+	p.t.Helper()
+	const click = `(selector, text) => [...document.querySelectorAll(selector)].some(e =>
+		e.innerText.trim().startsWith(text ?? '') && e.checkVisibility() && (e.click(), true))`
+	_, err := chromedp.Run(p.ctx, chromedp.PollFunction[bool](click,
+		chromedp.WithPollingArgs(selector, text), chromedp.WithPollingInterval(100*time.Millisecond), chromedp.WithPollingTimeout(patience)))
+	require.NoError(p.t, err, "press %s %q", selector, text)
 }
 
 // lacks is for what a page does not show once it shows what it should.
