@@ -41,12 +41,12 @@ func (m *Metrics) requirePage(t *testing.T, want string) {
 // scripted is a record, and a source, that answers as a test says.
 type scripted struct {
 	directory.Source
-	overview func() (db.Overview, error)
+	totals func() (db.Totals, error)
 	err      error
 	page     directory.Page
 }
 
-func (s *scripted) Overview(context.Context) (db.Overview, error) { return s.overview() }
+func (s *scripted) Totals(context.Context) (db.Totals, error) { return s.totals() }
 
 func (s *scripted) RequestToken(context.Context, directory.Settings, directory.Credentials) (directory.Token, error) {
 	return directory.Token{}, s.err
@@ -140,11 +140,11 @@ func TestARecordThatCannotBeReadLeavesTheRestOfThePage(t *testing.T) {
 	t.Parallel()
 	m := newMetrics(t)
 	failing := true
-	m.WatchRecord(&scripted{overview: func() (db.Overview, error) {
+	m.WatchRecord(&scripted{totals: func() (db.Totals, error) {
 		if failing {
-			return db.Overview{}, errors.New("it is down")
+			return db.Totals{}, errors.New("it is down")
 		}
-		return db.Overview{
+		return db.Totals{
 			Connections: []db.ConnectionsIn{{Source: directory.JamfPro, State: db.Active, Count: 7, Stale: 2, Held: 1, OldestAge: time.Hour}},
 			Monitors:    []db.MonitorsIn{{Code: db.UserMFAEnabled, State: db.Failing, Count: 3}},
 		}, nil
@@ -165,17 +165,17 @@ func TestALargeRecordIsNotReadForEveryPage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		reads := 0
-		c := &recordCollector{record: &scripted{overview: func() (db.Overview, error) {
+		c := &recordCollector{record: &scripted{totals: func() (db.Totals, error) {
 			reads++
 			<-time.After(3 * time.Second)
-			return db.Overview{}, nil
+			return db.Totals{}, nil
 		}}}
 		for _, step := range []struct {
 			after time.Duration
 			reads int
 		}{{0, 1}, {0, 1}, {29 * time.Second, 1}, {time.Second, 2}} {
 			<-time.After(step.after)
-			_, err := c.overview()
+			_, err := c.totals()
 			require.NoError(t, err)
 			require.Equal(t, step.reads, reads)
 		}

@@ -20,15 +20,15 @@ const (
 	overviewShare = 10
 )
 
-// Overview is the record, as far as metrics read it.
-type Overview interface {
-	Overview(context.Context) (db.Overview, error)
+// Totals is the record, as far as metrics read it.
+type Totals interface {
+	Totals(context.Context) (db.Totals, error)
 }
 
 // WatchRecord adds how the connections and monitors on record are. Every worker
 // says the same of them. When the record cannot be read they are left out,
 // jamf_access_record_up is 0, and the rest of the page is as ever.
-func (m *Metrics) WatchRecord(record Overview) {
+func (m *Metrics) WatchRecord(record Totals) {
 	m.registry.MustRegister(&recordCollector{record: record, logger: m.logger})
 }
 
@@ -48,11 +48,11 @@ var (
 )
 
 type recordCollector struct {
-	record Overview
+	record Totals
 	logger *slog.Logger
 
 	mu     sync.Mutex
-	last   db.Overview
+	last   db.Totals
 	readAt time.Time
 	took   time.Duration
 }
@@ -69,7 +69,7 @@ func (c *recordCollector) Collect(metrics chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	o, err := c.overview()
+	o, err := c.totals()
 	if err != nil {
 		c.logger.Warn("The record could not be read for the metrics", "error", err)
 		gauge(recordUp, 0)
@@ -90,7 +90,7 @@ func (c *recordCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-func (c *recordCollector) overview() (db.Overview, error) {
+func (c *recordCollector) totals() (db.Totals, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.readAt.IsZero() && time.Since(c.readAt) < overviewShare*c.took {
@@ -99,10 +99,10 @@ func (c *recordCollector) overview() (db.Overview, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), overviewTimeout)
 	defer cancel()
 	begun := time.Now()
-	o, err := c.record.Overview(ctx)
+	o, err := c.record.Totals(ctx)
 	if err != nil {
 		c.readAt = time.Time{}
-		return db.Overview{}, err
+		return db.Totals{}, err
 	}
 	c.last, c.readAt, c.took = o, time.Now(), time.Since(begun)
 	return o, nil

@@ -7,9 +7,9 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// Overview is the state of everything on record, in numbers: it is as large
+// Totals is the state of everything on record, in numbers: it is as large
 // with a hundred thousand connections as with one.
-type Overview struct {
+type Totals struct {
 	Connections []ConnectionsIn
 	Monitors    []MonitorsIn
 }
@@ -39,10 +39,10 @@ type MonitorsIn struct {
 	Count int          `db:"count"`
 }
 
-// Overview counts connections and monitors, as they read now. Monitors of
+// Totals counts connections and monitors, as they read now. Monitors of
 // connections that were disconnected are left out. It changes nothing.
-func (d *DB) Overview(ctx context.Context) (Overview, error) {
-	var o Overview
+func (d *DB) Totals(ctx context.Context) (Totals, error) {
+	var o Totals
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) (err error) {
 		if o.Connections, err = countConnections(ctx, tx, now); err != nil {
 			return err

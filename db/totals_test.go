@@ -11,21 +11,21 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-func (r *record) overview() Overview {
+func (r *record) totals() Totals {
 	r.t.Helper()
-	o, err := r.Overview(r.ctx)
+	o, err := r.Totals(r.ctx)
 	require.NoError(r.t, err)
 	return o
 }
 
-func TestOverviewOfAnEmptyRecord(t *testing.T) {
+func TestTotalsOfAnEmptyRecord(t *testing.T) {
 	t.Parallel()
-	o := setup(t).overview()
+	o := setup(t).totals()
 	require.Empty(t, o.Connections)
 	require.Empty(t, o.Monitors)
 }
 
-func TestOverviewCountsBySourceAndState(t *testing.T) {
+func TestTotalsCountsBySourceAndState(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	for i, state := range []State{Connecting, Active, Active, NeedsReconnect, Paused, Disconnected} {
@@ -42,7 +42,7 @@ func TestOverviewCountsBySourceAndState(t *testing.T) {
 	other.Source = directory.Truto
 	r.create(other)
 
-	want := Overview{
+	want := Totals{
 		Connections: []ConnectionsIn{
 			{Source: directory.JamfPro, State: Active, Count: 2},
 			{Source: directory.JamfPro, State: Connecting, Count: 1},
@@ -56,11 +56,11 @@ func TestOverviewCountsBySourceAndState(t *testing.T) {
 			{Code: UserMFAEnabled, State: Passing, Count: 5},
 		},
 	}
-	require.Equal(t, want, r.overview())
-	require.Equal(t, want, r.overview(), "twice is as good as once")
+	require.Equal(t, want, r.totals())
+	require.Equal(t, want, r.totals(), "twice is as good as once")
 }
 
-func TestOverviewTellsHowOldTheRecordIs(t *testing.T) {
+func TestTotalsTellsHowOldTheRecordIs(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	never, gone := r.connect("never"), r.connect("gone")
@@ -74,21 +74,21 @@ func TestOverviewTellsHowOldTheRecordIs(t *testing.T) {
 	require.Equal(t, []ConnectionsIn{
 		{Source: directory.JamfPro, State: Active, Count: 2, Stale: 1, OldestAge: 3*synced.Every + time.Hour},
 		{Source: directory.JamfPro, State: Disconnected, Count: 1, OldestAge: 3*synced.Every + time.Hour},
-	}, r.overview().Connections, "one that never synced is as old as it is")
+	}, r.totals().Connections, "one that never synced is as old as it is")
 
 	r.clock.Advance(time.Hour)
-	require.Equal(t, 1, r.overview().Connections[0].Stale, "three intervals are not too old")
+	require.Equal(t, 1, r.totals().Connections[0].Stale, "three intervals are not too old")
 	r.clock.Advance(time.Second)
-	require.Equal(t, 2, r.overview().Connections[0].Stale)
+	require.Equal(t, 2, r.totals().Connections[0].Stale)
 
 	r.begin(synced)
-	require.Equal(t, 2, r.overview().Connections[0].Stale, "a sync that runs is not applied")
+	require.Equal(t, 2, r.totals().Connections[0].Stale, "a sync that runs is not applied")
 	r.sync(synced, account("1"))
-	require.Equal(t, 1, r.overview().Connections[0].Stale)
+	require.Equal(t, 1, r.totals().Connections[0].Stale)
 }
 
 // What is counted has to be what everybody is shown.
-func TestOverviewCountsMonitorsAsTheyReadNow(t *testing.T) {
+func TestTotalsCountsMonitorsAsTheyReadNow(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	c := r.connectMonitored("acme")
@@ -107,16 +107,16 @@ func TestOverviewCountsMonitorsAsTheyReadNow(t *testing.T) {
 		r.clock.Advance(step.after)
 		require.Equal(t, []MonitorsIn{
 			{Code: AccessRemovedOnExit, State: step.exit, Count: 1}, {Code: UserMFAEnabled, State: step.mfa, Count: 1},
-		}, r.overview().Monitors)
+		}, r.totals().Monitors)
 		require.Equal(t, step.exit, r.monitors(c)[AccessRemovedOnExit].State)
 		require.Equal(t, step.mfa, r.monitors(c)[UserMFAEnabled].State)
 	}
 	r.sync(c, account("1"))
 	r.clock.Advance(grace - 3*c.Every)
-	require.Equal(t, Failing, r.overview().Monitors[0].State, "the grace period has ended since")
+	require.Equal(t, Failing, r.totals().Monitors[0].State, "the grace period has ended since")
 }
 
-func TestOverviewCountsWhatIsHeldUntilItIsNot(t *testing.T) {
+func TestTotalsCountsWhatIsHeldUntilItIsNot(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	c := r.connect("acme")
@@ -125,7 +125,7 @@ func TestOverviewCountsWhatIsHeldUntilItIsNot(t *testing.T) {
 		users = append(users, account(fmt.Sprint(i)))
 	}
 	r.sync(c, users...)
-	held := func() int { return r.overview().Connections[0].Held }
+	held := func() int { return r.totals().Connections[0].Held }
 	require.Zero(t, held())
 	require.Equal(t, Held, r.sync(c, users[0]).Outcome)
 	require.Equal(t, 1, held())
