@@ -67,16 +67,39 @@ func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (
 }
 
 func (a *Activities) accept(ctx context.Context, l link, offer int64, offered directory.Credentials) (directory.Report, error) {
-	token, err := l.requestToken(ctx, offered)
-	if err != nil {
-		return directory.Report{}, err
-	}
-	token.Fresh = true
-	report, err := probe(ctx, l, oneToken(token))
+	report, token, err := try(ctx, l, offered)
 	if err != nil {
 		return directory.Report{}, err
 	}
 	return report, a.Record.AcceptCredentials(ctx, l.connection.ID, offer, token)
+}
+
+// TryCredentials asks a connection's source for a token, and then what a
+// validation asks, to see whether its credentials are still good: a token on
+// record may outlive them. It changes nothing in the record. Beside an error
+// the report has what was found before it. It is no activity.
+func (a *Activities) TryCredentials(ctx context.Context, c db.Connection) (directory.Report, error) {
+	l, err := a.linkTo(c)
+	if err != nil {
+		return directory.Report{}, err
+	}
+	credentials, err := a.Record.Credentials(ctx, c.ID)
+	if err != nil {
+		return directory.Report{}, err
+	}
+	report, _, err := try(ctx, l, credentials)
+	return report, err
+}
+
+// try probes with a token that is not the connection's own.
+func try(ctx context.Context, l link, credentials directory.Credentials) (directory.Report, directory.Token, error) {
+	token, err := l.requestToken(ctx, credentials)
+	if err != nil {
+		return directory.Report{}, directory.Token{}, err
+	}
+	token.Fresh = true
+	report, err := probe(ctx, l, oneToken(token))
+	return report, token, err
 }
 
 func probe(ctx context.Context, l link, tokens directory.TokenSource) (directory.Report, error) {

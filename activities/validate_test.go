@@ -81,3 +81,29 @@ func (w *world) offer(secret string) int64 {
 	require.NoError(w.t, err)
 	return offer
 }
+
+func TestTryCredentialsLeavesTheConnectionsTokenAlone(t *testing.T) {
+	w := setup(t, 1)
+	w.sync()
+	w.jamf.Revoke("Read Sites")
+	report, err := w.activities.TryCredentials(t.Context(), w.connection)
+	require.NoError(t, err)
+	require.Equal(t, "Read Sites", report.Limitations[0].Privilege)
+
+	w.jamf.Revoke("Read Accounts")
+	report, err = w.activities.TryCredentials(t.Context(), w.connection)
+	require.Equal(t, directory.MissingPrivilege, directory.CodeOf(err))
+	require.NotEmpty(t, report.Version, "what was found before")
+
+	w.jamf.Revoke()
+	tokens := w.jamf.TokenRequests()
+	w.sync()
+	require.Equal(t, tokens, w.jamf.TokenRequests())
+
+	w.jamf.RotateSecret("client")
+	_, err = w.activities.TryCredentials(t.Context(), w.connection)
+	require.Equal(t, directory.CredentialsRejected, directory.CodeOf(err))
+	require.NoError(t, w.record.Disconnect(t.Context(), w.connection.ID))
+	_, err = w.activities.TryCredentials(t.Context(), w.connection)
+	require.ErrorIs(t, err, db.ErrDisconnected)
+}

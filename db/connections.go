@@ -144,16 +144,6 @@ func (d *DB) ConnectionByID(ctx context.Context, id int64) (Connection, error) {
 	return row.connection()
 }
 
-// Connections returns all connections, those that need a person first.
-func (d *DB) Connections(ctx context.Context) ([]Connection, error) {
-	var rows []connectionRow
-	if err := d.sql.SelectContext(ctx, &rows, selectConnection+`
-		ORDER BY array_position('{needs_reconnect,connecting,paused,active,disconnected}', c.state), c.name`); err != nil {
-		return nil, err
-	}
-	return connectionsOf(rows)
-}
-
 // StateChange is what becomes of a connection.
 type StateChange struct {
 	State  State  `json:"state"`

@@ -76,24 +76,6 @@ func TestUnknownConnection(t *testing.T) {
 	require.ErrorIs(t, err, ErrDisconnected)
 }
 
-func TestConnectionsListsThoseThatNeedAPersonFirst(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	for name, state := range map[string]State{"b": Active, "a": Active, "c": Paused, "d": NeedsReconnect} {
-		require.NoError(t, r.ChangeState(r.ctx, r.connect(name).ID, StateChange{State: state}))
-	}
-	require.NoError(t, r.Disconnect(r.ctx, r.connect("e").ID))
-	r.connect("f")
-
-	connections, err := r.Connections(r.ctx)
-	require.NoError(t, err)
-	var names string
-	for _, c := range connections {
-		names += c.Name
-	}
-	require.Equal(t, "dfcabe", names)
-}
-
 func TestChangeStateTwiceIsAsGoodAsOnce(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

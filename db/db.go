@@ -39,6 +39,8 @@ type DB struct {
 	// keyset is nil where none was given; then nothing can be sealed.
 	keyset *Keyset
 	now    func() time.Time
+	// host and address are where the PostgreSQL is, without its password.
+	host, address string
 }
 
 // Option configures Open.
@@ -58,11 +60,11 @@ const maxConns = 10
 // Open connects to the PostgreSQL at the URL. It returns an *UnavailableError
 // when nothing answers there.
 func Open(ctx context.Context, databaseURL string, options ...Option) (*DB, error) {
-	connector, err := newConnector(databaseURL)
+	connector, host, err := newConnector(databaseURL)
 	if err != nil {
 		return nil, &UnavailableError{Address: address(databaseURL), Cause: withoutURL(err)}
 	}
-	d := &DB{sql: newPool(connector), renewals: newPool(connector), now: time.Now}
+	d := &DB{sql: newPool(connector), renewals: newPool(connector), now: time.Now, host: host, address: address(databaseURL)}
 	for _, o := range options {
 		o(d)
 	}
@@ -70,23 +72,24 @@ func Open(ctx context.Context, databaseURL string, options ...Option) (*DB, erro
 	defer cancel()
 	if err := d.sql.PingContext(ctx); err != nil {
 		d.Close()
-		return nil, &UnavailableError{Address: address(databaseURL), Cause: err}
+		return nil, &UnavailableError{Address: d.address, Cause: err}
 	}
 	return d, nil
 }
 
 // newConnector makes sessions whose times are in UTC, however the server or
-// the environment is set.
-func newConnector(databaseURL string) (*pq.Connector, error) {
+// the environment is set, and says on which host.
+func newConnector(databaseURL string) (connector *pq.Connector, host string, err error) {
 	config, err := pq.NewConfig(databaseURL)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if config.Runtime == nil {
 		config.Runtime = map[string]string{}
 	}
 	config.Runtime["timezone"] = "UTC"
-	return pq.NewConnectorConfig(config)
+	connector, err = pq.NewConnectorConfig(config)
+	return connector, config.Host, err
 }
 
 // withoutURL strips the URL, and the password in it, from an error that quotes

@@ -30,11 +30,18 @@ func (d *DB) Migrate(ctx context.Context) (int, error) {
 }
 
 // Pending reports how many migrations this program has that the database has
-// not.
+// not. It changes nothing, not even in an empty database.
 func (d *DB) Pending(ctx context.Context) (int, error) {
 	provider, err := d.migrations()
 	if err != nil {
 		return 0, err
+	}
+	var begun bool
+	if err := d.sql.GetContext(ctx, &begun, `SELECT to_regclass('goose_db_version') IS NOT NULL`); err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	if !begun {
+		return len(provider.ListSources()), nil
 	}
 	statuses, err := provider.Status(ctx)
 	if err != nil {
@@ -47,6 +54,20 @@ func (d *DB) Pending(ctx context.Context) (int, error) {
 		}
 	}
 	return pending, nil
+}
+
+// Newer reports whether the database has migrations that this program has not:
+// a newer one has been at work. It changes nothing.
+func (d *DB) Newer(ctx context.Context) (bool, error) {
+	provider, err := d.migrations()
+	if err != nil {
+		return false, err
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return current > target, nil
 }
 
 func (d *DB) migrations() (*goose.Provider, error) {

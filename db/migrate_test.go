@@ -21,6 +21,7 @@ func TestMigrateOnEmptyAndTwice(t *testing.T) {
 
 	pending, err := r.Pending(r.ctx)
 	require.NoError(t, err)
+	require.Zero(t, one[int](r, `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`), "to ask changes nothing")
 	applied, err := r.Migrate(r.ctx)
 	require.NoError(t, err)
 	require.Equal(t, pending, applied)

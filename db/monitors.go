@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // MonitorState is the state of a monitor or of a finding.
@@ -46,7 +48,7 @@ type Monitor struct {
 const latestOutcomes = `
 	SELECT *, CASE aged WHEN '' THEN found WHEN 'overdue' THEN 'failing' ELSE 'not_evaluable' END AS state
 	FROM (
-		SELECT m.connection_id, c.state AS connection_state,
+		SELECT m.connection_id, c.name AS connection_name, c.state AS connection_state,
 			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
 			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, s.finished_at AS applied_at, overdue,
 			CASE
@@ -75,49 +77,62 @@ const latestOutcomes = `
 // roster it needs is too old, it is not evaluable, and a grace period that has
 // ended since makes it failing.
 func (d *DB) Monitors(ctx context.Context, connectionID int64) ([]Monitor, error) {
-	now := d.now().UTC()
-	var rows []struct {
-		Code         string       `db:"code"`
-		State        MonitorState `db:"state"`
-		Found        MonitorState `db:"found"`
-		Reason       string       `db:"reason"`
-		Number       int          `db:"number"`
-		EvaluatedAt  time.Time    `db:"evaluated_at"`
-		Passing      int          `db:"passing"`
-		Due          int          `db:"due"`
-		Failing      int          `db:"failing"`
-		NotEvaluable int          `db:"not_evaluable"`
-		Excepted     int          `db:"excepted"`
-		Aged         string       `db:"aged"`
-		Overdue      int          `db:"overdue"`
-		AppliedAt    time.Time    `db:"applied_at"`
-	}
-	if err := d.sql.SelectContext(ctx, &rows, `
-		SELECT code, state, found, reason, number, evaluated_at,
+	monitors, err := monitorsNow(ctx, d.sql, d.now().UTC(), `connection_id = $4`, connectionID)
+	return append([]Monitor{}, monitors[connectionID]...), err
+}
+
+// monitorsNow returns the monitors of the connections that a condition selects
+// by its argument $4, as they read at a time, by connection.
+func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, condition string, argument any) (map[int64][]Monitor, error) {
+	var rows []monitorRow
+	if err := sqlx.SelectContext(ctx, q, &rows, `
+		SELECT connection_id, code, state, found, reason, number, evaluated_at,
 			passing, due, failing, not_evaluable, excepted, aged, overdue, applied_at
-		FROM (`+latestOutcomes+`) o WHERE connection_id = $4 ORDER BY code`,
-		now, staleAfter, seconds(rosterMaxAge), connectionID); err != nil {
+		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
+		now, staleAfter, seconds(rosterMaxAge), argument); err != nil {
 		return nil, err
 	}
-	monitors := make([]Monitor, 0, len(rows))
+	monitors := map[int64][]Monitor{}
 	for _, row := range rows {
-		m := Monitor{
-			Code: row.Code, State: row.State, Reason: row.Reason, Sync: row.Number, EvaluatedAt: row.EvaluatedAt,
-			Passing: row.Passing, Due: row.Due, Failing: row.Failing, NotEvaluable: row.NotEvaluable, Excepted: row.Excepted,
-		}
-		switch row.Aged {
-		case "stale":
-			age := now.Sub(row.AppliedAt).Round(time.Second)
-			m.aged(row.Found, fmt.Sprintf("the last applied sync is %s old, more than %d intervals", age, staleAfter))
-		case "roster":
-			m.aged(row.Found, "the staff roster is older than 7 days")
-		case "overdue":
-			m.Due, m.Failing = m.Due-row.Overdue, m.Failing+row.Overdue
-			m.aged(row.Found, fmt.Sprintf("the grace period of %d has ended since", row.Overdue))
-		}
-		monitors = append(monitors, m)
+		monitors[row.ConnectionID] = append(monitors[row.ConnectionID], row.monitor(now))
 	}
 	return monitors, nil
+}
+
+type monitorRow struct {
+	ConnectionID int64        `db:"connection_id"`
+	Code         string       `db:"code"`
+	State        MonitorState `db:"state"`
+	Found        MonitorState `db:"found"`
+	Reason       string       `db:"reason"`
+	Number       int          `db:"number"`
+	EvaluatedAt  time.Time    `db:"evaluated_at"`
+	Passing      int          `db:"passing"`
+	Due          int          `db:"due"`
+	Failing      int          `db:"failing"`
+	NotEvaluable int          `db:"not_evaluable"`
+	Excepted     int          `db:"excepted"`
+	Aged         string       `db:"aged"`
+	Overdue      int          `db:"overdue"`
+	AppliedAt    time.Time    `db:"applied_at"`
+}
+
+func (row monitorRow) monitor(now time.Time) Monitor {
+	m := Monitor{
+		Code: row.Code, State: row.State, Reason: row.Reason, Sync: row.Number, EvaluatedAt: row.EvaluatedAt,
+		Passing: row.Passing, Due: row.Due, Failing: row.Failing, NotEvaluable: row.NotEvaluable, Excepted: row.Excepted,
+	}
+	switch row.Aged {
+	case "stale":
+		age := now.Sub(row.AppliedAt).Round(time.Second)
+		m.aged(row.Found, fmt.Sprintf("the last applied sync is %s old, more than %d intervals", age, staleAfter))
+	case "roster":
+		m.aged(row.Found, "the staff roster is older than 7 days")
+	case "overdue":
+		m.Due, m.Failing = m.Due-row.Overdue, m.Failing+row.Overdue
+		m.aged(row.Found, fmt.Sprintf("the grace period of %d has ended since", row.Overdue))
+	}
+	return m
 }
 
 // aged says why a monitor no longer is what was found.

@@ -8,8 +8,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -59,12 +63,13 @@ func (a *authority) sign(template *x509.Certificate, by *ecdsa.PrivateKey) (*ecd
 // pair is a certificate and its key, each a file in PEM.
 type pair struct{ certificate, key string }
 
-// issue makes a certificate for a server at an address, and for its clients.
-func (a *authority) issue(address string) pair {
+// issue makes a certificate for a server at an address, and for its clients,
+// that is valid for a time from now.
+func (a *authority) issue(address string, valid time.Duration) pair {
 	a.t.Helper()
 	key, der := a.sign(&x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: address},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-1000 * time.Hour), NotAfter: time.Now().Add(valid),
 		IPAddresses: []net.IP{net.ParseIP(address)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, a.key)
@@ -75,6 +80,21 @@ func (a *authority) issue(address string) pair {
 	require.NoError(a.t, os.WriteFile(p.certificate, []byte(pemOf("CERTIFICATE", der)), 0o600))
 	require.NoError(a.t, os.WriteFile(p.key, []byte(pemOf("PRIVATE KEY", encoded)), 0o600))
 	return p
+}
+
+// serve serves with a certificate that is valid for a time from now, and
+// returns the address.
+func (a *authority) serve(handler http.Handler, valid time.Duration) string {
+	a.t.Helper()
+	p := a.issue("127.0.0.1", valid)
+	certificate, err := tls.LoadX509KeyPair(p.certificate, p.key)
+	require.NoError(a.t, err)
+	server := httptest.NewUnstartedServer(handler)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	a.t.Cleanup(server.Close)
+	return server.URL
 }
 
 func pemOf(kind string, der []byte) string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 
 	"jamf-access-review/db"
 	"jamf-access-review/workflows"
@@ -42,12 +43,13 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	if c.State == db.Connecting {
 		err = t.CancelWorkflow(ctx, workflows.ConnectJamfID(name), "")
 		if err == nil {
-			t.GetWorkflow(ctx, workflows.ConnectJamfID(name), "").Get(ctx, nil)
+			// It ends as cancelled, which is an error.
+			_ = a.awaitEnd(ctx, t, workflows.ConnectJamfID(name))
 		}
 	} else {
 		err = t.SignalWorkflow(ctx, workflows.AccessSyncID(name), "", workflows.DisconnectMessage, workflows.DisconnectRequest{Erase: erase})
 		if err == nil {
-			err = t.GetWorkflow(ctx, workflows.AccessSyncID(name), "").Get(ctx, nil)
+			err = a.awaitEnd(ctx, t, workflows.AccessSyncID(name))
 		}
 	}
 	if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone {
@@ -63,4 +65,11 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 		return err
 	}
 	return a.done(name, db.Disconnected, "disconnected; its credentials are destroyed and its record is kept")
+}
+
+// awaitEnd waits for the end of a workflow, showing what it does until then.
+func (a *app) awaitEnd(ctx context.Context, t client.Client, workflowID string) error {
+	following := a.follow(ctx, t, workflowID)
+	defer following.stop()
+	return t.GetWorkflow(ctx, workflowID, "").Get(ctx, nil)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,75 +12,120 @@ import (
 )
 
 func newList(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list",
-		Short:   "List the connections, those that need a person first",
-		Example: `  starter list`,
-		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.list(cmd.Context()) },
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the connections, those that need a person first",
+		Long: `List shows first what needs a person: rejected credentials, then snapshots that
+are held, syncs that are late, syncs that failed, and monitors that fail.`,
+		Example: `  starter list
+  starter list --limit 20`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.list(cmd.Context(), limit) },
 	}
+	cmd.Flags().IntVar(&limit, "limit", 0, "how many to show, 0 for all")
+	return cmd
 }
 
-func (a *app) list(ctx context.Context) error {
+func (a *app) list(ctx context.Context, limit int) error {
+	if limit < 0 {
+		return usagef("--limit is not negative")
+	}
 	record, err := a.record(ctx)
 	if err != nil {
 		return err
 	}
-	connections, err := record.Connections(ctx)
+	overviews, err := record.Overviews(ctx)
 	if err != nil {
 		return err
 	}
-	views := []statusView{}
-	for _, c := range connections {
-		v, err := viewStatus(ctx, record, c)
-		if err != nil {
-			return err
-		}
-		views = append(views, v)
+	all := len(overviews)
+	if limit > 0 && limit < all {
+		overviews = overviews[:limit]
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, views)
+		return output.StreamJSON(a.out, rows(overviews, viewStatus))
 	}
-	if len(views) == 0 {
+	if all == 0 {
 		a.tell("No connections yet. `starter connect NAME` makes one.")
 		return nil
 	}
-	return output.WriteTable(a.out, []output.Column{output.Col("Connection", 20), output.Col("State", 15), output.Col("Last sync", 22), output.Col("Next sync", 20)},
-		rows(views, func(v statusView) []string {
-			last := "none"
-			if v.LastSync != nil {
-				last = ago(*v.LastSync.FinishedAt) + ", " + v.LastSync.Outcome
-			}
-			return []string{v.Connection, v.State, last, when(v.NextSyncAt)}
-		}))
+	if err := output.WriteTable(a.out,
+		[]output.Column{output.Col("Connection", 20), output.Col("State", 15), output.Col("Last sync", 16), output.Col("Next sync", 9), output.Col("Monitors", 13), output.Col("What to do", 28)},
+		rows(overviews, listed)); err != nil {
+		return err
+	}
+	if more := all - len(overviews); more > 0 {
+		a.say("and %d more", more)
+	}
+	return nil
 }
 
-// viewStatus gathers what is to be known of a connection.
-func viewStatus(ctx context.Context, record *db.DB, c db.Connection) (statusView, error) {
-	v := statusView{
-		Connection: c.Name, Organization: c.Organization, State: string(c.State), Reason: c.Reason,
-		Scope: string(c.Scope), Every: short(c.Every), Source: c.Source, SourceVersion: c.Report.Version, URL: c.BaseURL,
-		Limitations: list(c.Report.Limitations), SingleSignOn: c.Report.SingleSignOn,
+func listed(o db.Overview) []string {
+	last := "none"
+	if s := o.LastSync; s != nil {
+		last = ago(*s.FinishedAt) + ", " + string(s.Outcome)
 	}
-	if c.NextSyncAt != nil {
-		next := seconds(*c.NextSyncAt)
-		v.NextSyncAt = &next
-		if late := time.Since(next); late > overdue && v.Reason == "" {
-			v.Reason = "its next sync is " + round(late) + " late: no worker runs, or somebody ended its workflow; `starter resync " + c.Name + "` starts it again"
+	return []string{o.Name, string(o.State), last, until(o.NextSyncAt), worstOf(o.Monitors), whatToDo(o)}
+}
+
+// worstOf is the worst state of the monitors, "-" where there is none.
+func worstOf(monitors []db.Monitor) string {
+	for _, state := range []db.MonitorState{db.Failing, db.Due, db.NotEvaluable, db.Passing} {
+		for _, m := range monitors {
+			if m.State == state {
+				return string(state)
+			}
 		}
 	}
-	syncs, err := record.Syncs(ctx, c.ID, 1)
-	if err != nil {
-		return v, err
-	}
-	if len(syncs) > 0 {
-		last := viewSync(syncs[0])
-		v.LastSync = &last
-	}
-	monitors, err := record.Monitors(ctx, c.ID)
-	v.Monitors = statesOf(monitors)
-	return v, err
+	return "-"
 }
 
-// overdue is how late a sync may be before that is worth a word.
-const overdue = 5 * time.Minute
+// whatToDo is what a connection needs a person for.
+func whatToDo(o db.Overview) string {
+	switch o.Attention {
+	case db.AttentionReconnect:
+		return "new credentials: starter reconnect " + o.Name
+	case db.AttentionHeld:
+		return "a sync is held: starter status " + o.Name
+	case db.AttentionLate:
+		return round(o.Late(time.Now())) + " late: starter doctor " + o.Name
+	case db.AttentionFailed:
+		return o.LastSync.Error + ": starter doctor " + o.Name
+	case db.AttentionMonitors:
+		return strings.Join(failingOf(o.Monitors), ", ") + ": starter monitors " + o.Name
+	}
+	return ""
+}
+
+func failingOf(monitors []db.Monitor) []string {
+	var codes []string
+	for _, m := range monitors {
+		if m.State == db.Failing {
+			codes = append(codes, m.Code)
+		}
+	}
+	return codes
+}
+
+// viewStatus puts what is to be known of a connection in the CLI's words.
+func viewStatus(o db.Overview) statusView {
+	v := statusView{
+		Connection: o.Name, Organization: o.Organization, State: string(o.State), Reason: o.Reason,
+		Scope: string(o.Scope), Every: short(o.Every), Source: o.Source, SourceVersion: o.Report.Version, URL: o.BaseURL,
+		Limitations: list(o.Report.Limitations), SingleSignOn: o.Report.SingleSignOn,
+		Monitors: statesOf(o.Monitors), Attention: string(o.Attention),
+	}
+	if o.NextSyncAt != nil {
+		next := seconds(*o.NextSyncAt)
+		v.NextSyncAt = &next
+	}
+	if late := o.Late(time.Now()); late > 0 && v.Reason == "" {
+		v.Reason = "its next sync is " + round(late) + " late: no worker runs, or somebody ended its workflow; `starter resync " + o.Name + "` starts it again"
+	}
+	if o.LastSync != nil {
+		last := viewSync(*o.LastSync)
+		v.LastSync = &last
+	}
+	return v
+}

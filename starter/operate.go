@@ -45,6 +45,7 @@ func (a *app) migrate(ctx context.Context, grantTo string) error {
 		return err
 	}
 	defer record.Close()
+	a.say("Bringing the schema up to date")
 	applied, err := record.Migrate(ctx)
 	if err != nil {
 		return err
@@ -146,6 +147,7 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.say("Sealing all credentials with the new key")
 	resealed, err := record.Reseal(ctx)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func (a *app) prune(ctx context.Context, olderThan string, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	connections, err := record.Connections(ctx)
+	connections, err := record.Overviews(ctx)
 	if err != nil {
 		return err
 	}

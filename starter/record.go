@@ -161,8 +161,8 @@ func converted[T, U any](seq iter.Seq2[T, error], f func(T) U) iter.Seq2[U, erro
 }
 
 // rows is converted for a slice.
-func rows[T any](l []T, f func(T) []string) iter.Seq2[[]string, error] {
-	return func(yield func([]string, error) bool) {
+func rows[T, U any](l []T, f func(T) U) iter.Seq2[U, error] {
+	return func(yield func(U, error) bool) {
 		for _, v := range l {
 			if !yield(f(v), nil) {
 				return

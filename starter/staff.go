@@ -65,6 +65,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string) error 
 	if err != nil {
 		return err
 	}
+	a.say("Importing %d people into organization %s", len(people), output.Clean(organization))
 	if err := record.ImportRoster(ctx, organization, people); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -12,30 +13,50 @@ import (
 )
 
 func newStatus(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "status NAME",
-		Short:   "Show how a connection is and what it does",
-		Example: `  starter status acme`,
-		Args:    named,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args[0]) },
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status NAME",
+		Short: "Show how a connection is and what it does",
+		Long: `With --watch it is shown again and again until Ctrl-C: drawn over itself on a
+terminal, and elsewhere printed whenever something is different.`,
+		Example: `  starter status acme
+  starter status acme --watch`,
+		Args: named,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if watch {
+				return a.watchStatus(cmd.Context(), args[0])
+			}
+			return a.status(cmd.Context(), args[0])
+		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on showing it, until Ctrl-C")
+	return cmd
 }
 
 func (a *app) status(ctx context.Context, name string) error {
-	record, c, err := a.connection(ctx, name)
+	v, err := a.statusNow(ctx, name)
 	if err != nil {
 		return err
 	}
-	v, err := viewStatus(ctx, record, c)
-	if err != nil {
-		return err
-	}
-	v.Doing = a.doing(ctx, c)
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, v)
 	}
-	a.printStatus(v)
+	printStatus(a.out, v)
 	return nil
+}
+
+func (a *app) statusNow(ctx context.Context, name string) (statusView, error) {
+	record, err := a.record(ctx)
+	if err != nil {
+		return statusView{}, err
+	}
+	o, err := record.Overview(ctx, name)
+	if err != nil {
+		return statusView{}, err
+	}
+	v := viewStatus(o)
+	v.Doing = a.doing(ctx, o.Connection)
+	return v, nil
 }
 
 // doing asks the workflow what it is doing. It is "" when Temporal or the
@@ -71,9 +92,9 @@ func (a *app) doing(ctx context.Context, c db.Connection) string {
 	return status.Doing
 }
 
-func (a *app) printStatus(v statusView) {
+func printStatus(w io.Writer, v statusView) {
 	line := func(label, format string, args ...any) {
-		fmt.Fprintf(a.out, "%-13s %s\n", label, output.Clean(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w, "%-13s %s\n", label, output.Clean(fmt.Sprintf(format, args...)))
 	}
 	line("Connection", "%s (organization %s)", v.Connection, v.Organization)
 	line("State", "%s", v.State)

@@ -74,6 +74,8 @@ func (a *app) steer(ctx context.Context, name, message string, input any, acted 
 	if err := send(ctx, t, c, message, input); err != nil {
 		return err
 	}
+	following := a.follow(ctx, t, workflows.AccessSyncID(name))
+	defer following.stop()
 	waiting, cancel := context.WithTimeout(ctx, steerTimeout)
 	defer cancel()
 	ticker := time.NewTicker(progressInterval / 4)

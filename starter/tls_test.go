@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
@@ -58,7 +59,7 @@ func TestPostgresByTLS(t *testing.T) {
 	t.Parallel()
 	ours, theirs := newAuthority(t), newAuthority(t)
 	w := newTLSPostgres(t, ours)
-	me := ours.issue("127.0.0.1")
+	me := ours.issue("127.0.0.1", time.Hour)
 	verified := []string{"PGSSLMODE=verify-full", "PGSSLROOTCERT=" + ours.file, "PGSSLCERT=" + me.certificate, "PGSSLKEY=" + me.key}
 	plain := w.databaseURL
 	w.databaseURL = strings.TrimSuffix(plain, "?sslmode=disable")
@@ -87,7 +88,7 @@ func newTLSPostgres(t *testing.T, a *authority) *world {
 	t.Cleanup(func() { _ = w.close() })
 	require.NoError(t, err)
 
-	p := a.issue("127.0.0.1")
+	p := a.issue("127.0.0.1", time.Hour)
 	database, err := sql.Open("postgres", w.databaseURL)
 	require.NoError(t, err)
 	defer database.Close()
@@ -127,7 +128,7 @@ func TestTemporalByTLS(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
 	w := ownWorld(t)
 	front := w.frontTemporal(t, ours, nil)
-	me := ours.issue("127.0.0.1")
+	me := ours.issue("127.0.0.1", time.Hour)
 
 	address := "TEMPORAL_ADDRESS=" + front
 	trusted := []string{address, "TEMPORAL_TLS_SERVER_CA_CERT_PATH=" + ours.file}
@@ -190,7 +191,7 @@ func (w *world) frontTemporal(t *testing.T, a *authority, authorized func(*http.
 	}))
 	front.EnableHTTP2 = true
 	front.Config.ErrorLog = silent
-	front.TLS = &tls.Config{Certificates: []tls.Certificate{a.issue("127.0.0.1").load(t)}}
+	front.TLS = &tls.Config{Certificates: []tls.Certificate{a.issue("127.0.0.1", time.Hour).load(t)}}
 	if authorized == nil {
 		front.TLS.ClientAuth, front.TLS.ClientCAs = tls.RequireAndVerifyClientCert, a.pool()
 	}

@@ -144,7 +144,8 @@ type Summary struct {
 // called concurrently. Every error is an *Error or a context's.
 type Source interface {
 	// Probe makes sure that the source is what it is said to be and that the
-	// privileges a sync cannot do without are held. It reads no users.
+	// privileges a sync cannot do without are held. It reads no users. Beside
+	// an error the report has what was found before it.
 	Probe(ctx context.Context) (Report, error)
 
 	// Read reads everything from a cursor to the end and hands it to emit

@@ -75,6 +75,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
+		DeploymentOptions:           deployment(),
 		WorkerStopTimeout:           stopTimeout,
 		DisableRegistrationAliasing: true,
 		WorkflowTaskPollerBehavior:  worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),

@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -55,12 +56,11 @@ func (e *exchange) explain(err error) *directory.Error {
 	case errors.As(err, &body) && !errors.Is(err, errTimeout):
 		return directory.Errorf(directory.Inconsistent, "%s broke off in the middle of its answer", e.url)
 	}
-	words := permanentWords(err)
-	if words == "" {
-		words = passingWords(err)
-	}
-	return directory.Errorf(directory.Unreachable, "cannot reach %s: %s", e.url, words)
+	return directory.Errorf(directory.Unreachable, "cannot reach %s: %s", e.url, words(err))
 }
+
+// words describes why no answer came.
+func words(err error) string { return cmp.Or(permanentWords(err), passingWords(err)) }
 
 // permanentWords describes a failure that another try would only repeat; ""
 // for all others.

@@ -70,17 +70,13 @@ func dialer(cfg Config) func(context.Context, string, string) (net.Conn, error) 
 	if !cfg.GuardAddresses {
 		return plain.DialContext
 	}
-	loopback := IsLoopback(cfg.Base.Hostname())
 	guarded := *plain
 	guarded.Control = func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return &addressError{what: "no address that can be checked"}
 		}
-		if !loopback && embedded(at.Addr()).IsLoopback() {
-			return &addressError{at.Addr(), "this machine's own address"}
-		}
-		return CheckAddress(at.Addr())
+		return checkFor(cfg.Base, at.Addr())
 	}
 	proxy := proxyFor(cfg.Base)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -89,6 +85,15 @@ func dialer(cfg Config) func(context.Context, string, string) (net.Conn, error) 
 		}
 		return guarded.DialContext(ctx, network, address)
 	}
+}
+
+// checkFor is CheckAddress for an address of base's server. Loopback passes
+// only where base says so itself.
+func checkFor(base *url.URL, addr netip.Addr) error {
+	if !IsLoopback(base.Hostname()) && embedded(addr).IsLoopback() {
+		return &addressError{addr, "this machine's own address"}
+	}
+	return CheckAddress(addr)
 }
 
 // proxyFor is where the environment's proxy for base is dialled, if any.

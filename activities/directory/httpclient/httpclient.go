@@ -98,7 +98,11 @@ type Client struct {
 // New returns a client for cfg.Base's server.
 func New(cfg Config) *Client {
 	cfg = cfg.withDefaults()
-	transport := &http.Transport{
+	return newClient(cfg, newTransport(cfg))
+}
+
+func newTransport(cfg Config) *http.Transport {
+	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer(cfg),
 		ForceAttemptHTTP2:      true,
@@ -109,7 +113,6 @@ func New(cfg Config) *Client {
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxHeader,
 	}
-	return newClient(cfg, transport)
 }
 
 func newClient(cfg Config, transport http.RoundTripper) *Client {

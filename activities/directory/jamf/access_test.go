@@ -331,3 +331,21 @@ func TestErrorsHoldNoData(t *testing.T) {
 		})
 	}
 }
+
+func TestPrivilegesAreThoseThatAProbeMisses(t *testing.T) {
+	t.Parallel()
+	for _, p := range jamf.Privileges(directory.ScopeEveryone) {
+		b := setup(t, jamftest.Config{}).everyone()
+		b.server.Revoke(p.Privilege)
+		report, err := b.source(t).Probe(t.Context())
+		if p.Lost == "" {
+			equal(t, wantCode(t, err, directory.MissingPrivilege).Privilege, p.Privilege)
+			continue
+		}
+		if err != nil || len(report.Limitations) != 1 || report.Limitations[0] != p {
+			t.Errorf("without %v: %v, %v", p, report.Limitations, err)
+		}
+	}
+	equal(t, len(jamf.Privileges(directory.ScopeEveryone)), len(jamftest.Privileges()))
+	equal(t, len(jamf.Privileges(directory.ScopeAdmins)), len(jamftest.Privileges())-1)
+}

@@ -10,6 +10,21 @@ import (
 // shows whether one may ask.
 const nobody = "0"
 
+// Privileges are what it takes to read a Jamf Pro in a scope, each with what is
+// not read without it: "" for those that nothing is read without.
+func Privileges(scope directory.Scope) []directory.Limitation {
+	endpoints := []endpoint{accountsEndpoint}
+	if scope == directory.ScopeEveryone {
+		endpoints = append(endpoints, usersEndpoint)
+	}
+	endpoints = append(endpoints, groupsEndpoint, clientsEndpoint, rolesEndpoint, sitesEndpoint, ssoEndpoint)
+	var privileges []directory.Limitation
+	for _, ep := range endpoints {
+		privileges = append(privileges, directory.Limitation{Privilege: ep.privilege, Lost: ep.lost})
+	}
+	return privileges
+}
+
 // Probe implements directory.Source.
 func (s *source) Probe(ctx context.Context) (directory.Report, error) {
 	report, err := s.probe(ctx)

@@ -1,0 +1,57 @@
+package main_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+type listedDoc struct {
+	statusDoc
+	Attention string `json:"attention"`
+}
+
+func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	w.mustStartWorker(t)
+	require.Contains(t, w.cli(t).ok("list").stdout, "No connections yet")
+	fine, held, rejected, late, failing := w.setup(t), w.setup(t), w.setup(t), w.setup(t), w.setup(t)
+	for _, s := range []*subject{fine, held, rejected, late, failing} {
+		s.connect("--every", "24h")
+	}
+	held.jamf.DisableAccount(held.ada)
+	held.failResync(8, "held")
+	rejected.rotate()
+	rejected.jamf.RevokeTokens()
+	rejected.failResync(3, "credentials_rejected")
+	w.exec(t, `UPDATE connections SET next_sync_at = now() - interval '1 hour' WHERE name = $1`, late.name)
+	failing.ok("staff", "import", file(t, "email,name,exited_at\n"+email("ada")+",Canary,2026-01-01\n"), "--org", failing.org)
+	failing.resync()
+
+	c := w.cli(t)
+	raw := ask[[]map[string]any](c, "list")
+	require.Subset(t, keysOf(raw[0]), statusKeys)
+	var names, attention []string
+	for _, doc := range ask[[]listedDoc](c, "list") {
+		names, attention = append(names, doc.Connection), append(attention, doc.Attention)
+	}
+	require.Equal(t, []string{rejected.name, held.name, late.name, failing.name, fine.name}, names)
+	require.Equal(t, []string{"reconnect", "held", "late", "monitors", ""}, attention)
+	require.Equal(t, ask[[]statusDoc](c, "list")[1].LastSync, held.status().LastSync, "as status has it")
+
+	table := oneLine(c.ok("list").stdout)
+	for _, s := range []string{"new credentials: starter", "a sync is held", "1h late", "JAMF_ACCESS_REMOVED_ON_EXIT", "failing", "not_evaluable"} {
+		require.Contains(t, table, s)
+	}
+	require.Len(t, ask[[]listedDoc](c, "list", "--limit", "2"), 2)
+	require.Contains(t, c.ok("list", "--limit", "2").stderr, "and 3 more")
+	c.refuse(2, "usage", "list", "--limit", "-1")
+}
+
+// oneLine is text without the breaks in it.
+func oneLine(text string) string {
+	return regexp.MustCompile(`\s+`).ReplaceAllString(strings.TrimSpace(text), " ")
+}
