@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/webhook"
 	"jamf-access-review/db"
 )
 
@@ -30,9 +31,10 @@ const (
 	EnableMonitors     = "EnableMonitors"
 	Disconnect         = "Disconnect"
 	DiscardConnection  = "DiscardConnection"
+	DeliverNotice      = "DeliverNotice"
 )
 
-// Activities are the activities of both workflows. All of them may run more
+// Activities are the activities of all workflows. All of them may run more
 // than once for one request, and several times at once for one connection.
 type Activities struct {
 	Record *db.DB
@@ -44,6 +46,9 @@ type Activities struct {
 	// RereadPause is how long a directory that contradicts itself is left alone
 	// before it is read again; 0 means a second.
 	RereadPause time.Duration
+	// Webhooks sends notices, and StartDelivery has them sent.
+	Webhooks      *webhook.Sender
+	StartDelivery StartDelivery
 	// SyncEnded, if set, is told of each sync that has ended, by its
 	// connection's source. A sync whose end is recorded once more, because word
 	// of it was lost, is told of again.
@@ -62,6 +67,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		EnableMonitors:     a.EnableMonitors,
 		Disconnect:         a.Disconnect,
 		DiscardConnection:  a.DiscardConnection,
+		DeliverNotice:      a.DeliverNotice,
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

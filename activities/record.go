@@ -67,6 +67,9 @@ func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput)
 			return Recorded{}, err
 		}
 		a.ended(ctx, c, sync)
+		if err := a.tell(ctx, in.ConnectionID); err != nil {
+			return Recorded{}, err
+		}
 		return a.recorded(ctx, in.ConnectionID, sync)
 	})
 }
@@ -92,6 +95,9 @@ func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (
 		return Recorded{}, failure(ctx, err)
 	}
 	a.ended(ctx, c, sync)
+	if err := a.tell(ctx, in.ConnectionID); err != nil {
+		return Recorded{}, failure(ctx, err)
+	}
 	return a.recorded(ctx, in.ConnectionID, sync)
 }
 
@@ -107,7 +113,7 @@ func (a *Activities) RecordState(ctx context.Context, in RecordStateInput) error
 		return failure(ctx, err)
 	}
 	activity.GetLogger(ctx).Info("The connection's state is recorded", "state", in.Becomes.State, "reason", in.Becomes.Reason)
-	return nil
+	return failure(ctx, a.tell(ctx, in.ConnectionID))
 }
 
 // ConnectionInput names a connection.
@@ -123,6 +129,9 @@ func (a *Activities) EnableMonitors(ctx context.Context, in ConnectionInput) ([]
 			return nil, err
 		}
 		activity.GetLogger(ctx).Info("The monitors are enabled")
+		if err := a.tell(ctx, in.ConnectionID); err != nil {
+			return nil, err
+		}
 		return a.monitors(ctx, in.ConnectionID)
 	})
 }
@@ -144,7 +153,7 @@ func (a *Activities) Disconnect(ctx context.Context, in DisconnectInput) error {
 		return failure(ctx, err)
 	}
 	activity.GetLogger(ctx).Info("The connection is disconnected", "erased", in.Erase)
-	return nil
+	return failure(ctx, a.tell(ctx, in.ConnectionID))
 }
 
 // DiscardConnection removes a connection that could not be connected, so that

@@ -33,6 +33,7 @@ func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnecti
 		if err == nil {
 			activity.GetLogger(ctx).Info("The source accepts the credentials", "offered", in.Offer != 0,
 				"version", report.Version, "limitations", len(report.Limitations))
+			err = a.tell(ctx, in.ConnectionID)
 		}
 		return ValidateConnectionResult{Report: report}, err
 	})

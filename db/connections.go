@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -170,29 +171,52 @@ func (i *Interval) UnmarshalText(text []byte) error {
 // ChangeState records a connection's state. Twice is as good as once. A
 // disconnected connection stays so: ErrDisconnected.
 func (d *DB) ChangeState(ctx context.Context, connectionID int64, change StateChange) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
 			return err
 		}
-		return changeState(ctx, tx, connectionID, change)
+		return changeState(ctx, tx, connectionID, change, now)
 	})
 }
 
-func changeState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change StateChange) error {
-	_, err := tx.ExecContext(ctx, `
-		UPDATE connections
-		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce(nullif($5::bigint, 0), every_seconds)
-		WHERE id = $1`,
+// changeState changes the state of a connection that is locked, and gives
+// notice of it.
+func changeState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change StateChange, now time.Time) error {
+	was, err := setState(ctx, tx, connectionID, change)
+	if err != nil || was == change.State {
+		return err
+	}
+	return noticeState(ctx, tx, connectionID, was, change, now)
+}
+
+// setState sets the state of a connection that is locked, and returns what it
+// was: a query in RETURNING does not see the update. It is not a join, which
+// setBased would make expensive.
+func setState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change StateChange) (was State, err error) {
+	err = tx.GetContext(ctx, &was, `
+		UPDATE connections c
+		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce(nullif($5::bigint, 0), c.every_seconds)
+		WHERE c.id = $1
+		RETURNING (SELECT state FROM connections WHERE id = $1)`,
 		connectionID, change.State, change.Reason, change.NextSyncAt, seconds(time.Duration(change.Every)))
-	return err
+	return was, err
 }
 
 // Disconnect destroys a connection's credentials and keeps its record. Twice
 // is as good as once.
 func (d *DB) Disconnect(ctx context.Context, connectionID int64) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		_, err := lockConnection(ctx, tx, connectionID)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, ErrDisconnected) {
+			return err
+		}
+		if err := changeState(ctx, tx, connectionID, StateChange{State: Disconnected}, now); err != nil {
+			return err
+		}
 		for _, statement := range []string{
-			`UPDATE connections SET state = 'disconnected', state_reason = '', next_sync_at = NULL WHERE id = $1`,
 			`DELETE FROM credential_candidates WHERE connection_id = $1`,
 			`DELETE FROM credentials WHERE connection_id = $1`,
 		} {

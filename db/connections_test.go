@@ -96,6 +96,7 @@ func TestChangeStateTwiceIsAsGoodAsOnce(t *testing.T) {
 // something of it.
 func filled(r *record, name string) Connection {
 	r.t.Helper()
+	r.subscribe("to-" + name[:1])
 	c := r.connectMonitored(name)
 	require.NoError(r.t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", Aliases: []string{"one"}}}))
 	_, err := r.Token(r.ctx, c.ID, (&issuer{valid: time.Hour}).renew)

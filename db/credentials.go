@@ -56,8 +56,9 @@ func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, t
 	if err != nil {
 		return err
 	}
-	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		if _, err := lockConnection(ctx, tx, connectionID); err != nil && !errors.Is(err, ErrDisconnected) {
+	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		c, err := lockConnection(ctx, tx, connectionID)
+		if err != nil && !errors.Is(err, ErrDisconnected) {
 			return err
 		}
 		var sealed []byte
@@ -74,35 +75,37 @@ func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, t
 			connectionID, sealed, sealedToken, token.RenewAt); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `
-			UPDATE connections SET state = 'active', state_reason = '' WHERE id = $1 AND state IN ('needs_reconnect', 'disconnected')`,
-			connectionID); err != nil {
-			return err
+		if c.State == NeedsReconnect || c.State == Disconnected {
+			if err := changeState(ctx, tx, connectionID, StateChange{State: Active, NextSyncAt: c.NextSyncAt}, now); err != nil {
+				return err
+			}
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM credential_candidates WHERE connection_id = $1 AND id < $2`, connectionID, offer)
+		_, err = tx.ExecContext(ctx, `DELETE FROM credential_candidates WHERE connection_id = $1 AND id < $2`, connectionID, offer)
 		return err
 	})
 }
 
-// Reseal seals all credentials, tokens and offers with the keyset's newest
-// key, and returns how many connections had any. Twice is as good as once.
+// Reseal seals all credentials, tokens, offers and webhooks with the keyset's
+// newest key, and returns how many connections and subscriptions had any. Twice
+// is as good as once.
 func (d *DB) Reseal(ctx context.Context) (int, error) {
-	resealed := map[int64]bool{}
+	resealed := map[string]bool{}
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if _, err := tx.ExecContext(ctx, `SELECT FROM connections ORDER BY id FOR NO KEY UPDATE`); err != nil {
 			return err
 		}
 		for _, column := range []sealedColumn{
-			{"credential_candidates", "id", "sealed", forCredentials},
-			{"credentials", "connection_id", "sealed", forCredentials},
-			{"credentials", "connection_id", "token_sealed", forToken},
+			{"credential_candidates", "id", "sealed", forCredentials, "connection_id"},
+			{"credentials", "connection_id", "sealed", forCredentials, "connection_id"},
+			{"credentials", "connection_id", "token_sealed", forToken, "connection_id"},
+			{"subscriptions", "id", "sealed", forWebhook, "id"},
 		} {
-			ids, err := d.resealColumn(ctx, tx, column)
+			owners, err := d.resealColumn(ctx, tx, column)
 			if err != nil {
 				return err
 			}
-			for _, id := range ids {
-				resealed[id] = true
+			for _, owner := range owners {
+				resealed[owner] = true
 			}
 		}
 		return nil
@@ -114,30 +117,36 @@ func (d *DB) Reseal(ctx context.Context) (int, error) {
 type sealedColumn struct {
 	table, key, column string
 	purpose            purpose
+	// owner is the column of the id that the values are bound to.
+	owner string
 }
 
-func (d *DB) resealColumn(ctx context.Context, tx *sqlx.Tx, c sealedColumn) (connectionIDs []int64, err error) {
+func (d *DB) resealColumn(ctx context.Context, tx *sqlx.Tx, c sealedColumn) (owners []string, err error) {
 	var rows []struct {
-		Key          int64  `db:"key"`
-		ConnectionID int64  `db:"connection_id"`
-		Sealed       []byte `db:"sealed"`
+		Key    int64  `db:"key"`
+		Owner  int64  `db:"owner"`
+		Sealed []byte `db:"sealed"`
 	}
 	if err := tx.SelectContext(ctx, &rows, fmt.Sprintf(`
-		SELECT %[2]s AS key, connection_id, %[3]s AS sealed FROM %[1]s
-		WHERE %[3]s IS NOT NULL ORDER BY connection_id, 1 FOR UPDATE`, c.table, c.key, c.column)); err != nil {
+		SELECT %[2]s AS key, %[4]s AS owner, %[3]s AS sealed FROM %[1]s
+		WHERE %[3]s IS NOT NULL ORDER BY 2, 1 FOR UPDATE`, c.table, c.key, c.column, c.owner)); err != nil {
 		return nil, err
 	}
 	for _, row := range rows {
-		sealed, err := d.reseal(c.purpose, row.ConnectionID, row.Sealed)
+		owner := fmt.Sprintf("connection %d", row.Owner)
+		if c.purpose == forWebhook {
+			owner = fmt.Sprintf("subscription %d", row.Owner)
+		}
+		sealed, err := d.reseal(c.purpose, row.Owner, row.Sealed)
 		if err != nil {
-			return nil, fmt.Errorf("connection %d: %w", row.ConnectionID, err)
+			return nil, fmt.Errorf("%s: %w", owner, err)
 		}
 		if _, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE %s SET %s = $2 WHERE %s = $1`, c.table, c.column, c.key), row.Key, sealed); err != nil {
 			return nil, err
 		}
-		connectionIDs = append(connectionIDs, row.ConnectionID)
+		owners = append(owners, owner)
 	}
-	return connectionIDs, nil
+	return owners, nil
 }
 
 func (d *DB) openCredentials(connectionID int64, sealed []byte, err error) (directory.Credentials, error) {

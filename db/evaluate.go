@@ -136,8 +136,9 @@ func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, code
 	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, codes, now)
 }
 
-// evaluate adds an outcome to each monitor of the codes. A finding keeps its
-// "since" for as long as its state stays.
+// evaluate adds an outcome to each monitor of the codes, and gives notice of
+// those whose state is another. A finding keeps its "since" for as long as its
+// state stays.
 func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, codes []string, now time.Time) error {
 	if err := setBased(ctx, tx); err != nil {
 		return err
@@ -147,8 +148,15 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 		if !ok {
 			return fmt.Errorf("monitor %s is enabled and this program does not know it", code)
 		}
+		was, err := latestOutcome(ctx, tx, connectionID, code)
+		if err != nil {
+			return err
+		}
 		if err := v.evaluate(ctx, tx, connectionID, code, number, now); err != nil {
 			return fmt.Errorf("evaluate %s: %w", code, err)
+		}
+		if err := noticeMonitor(ctx, tx, connectionID, code, was, now); err != nil {
+			return err
 		}
 	}
 	return nil

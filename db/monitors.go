@@ -159,14 +159,35 @@ type Finding struct {
 // Findings returns the findings of a connection's latest outcomes, the worst
 // first. One whose grace period has ended reads failing, since its end.
 func (d *DB) Findings(ctx context.Context, connectionID int64) ([]Finding, error) {
-	findings := []Finding{}
-	err := d.sql.SelectContext(ctx, &findings, `
-		SELECT f.code, f.kind, f.source_id, a.username, a.email, f.person, now.state, f.reason, now.since, f.due_at
+	findings, _, err := d.findings(ctx, connectionID, "", 0)
+	return findings, err
+}
+
+// WorstFindings is Findings of one monitor, at most a number of them, and how
+// many there are in all.
+func (d *DB) WorstFindings(ctx context.Context, connectionID int64, code string, atMost int) (findings []Finding, total int, err error) {
+	return d.findings(ctx, connectionID, code, atMost)
+}
+
+// findings are those of one monitor, or of all when code is "", and at most a
+// number of them, or all when that is 0.
+func (d *DB) findings(ctx context.Context, connectionID int64, code string, atMost int) ([]Finding, int, error) {
+	var rows []struct {
+		Finding
+		Total int `db:"total"`
+	}
+	err := d.sql.SelectContext(ctx, &rows, `
+		SELECT count(*) OVER () AS total, f.code, f.kind, f.source_id, a.username, a.email, f.person, now.state, f.reason, now.since, f.due_at
 		FROM findings f JOIN accounts a USING (connection_id, kind, source_id), LATERAL (
 			SELECT CASE WHEN ended THEN 'failing' ELSE f.state END AS state, CASE WHEN ended THEN f.due_at ELSE f.since END AS since
 			FROM (SELECT f.state = 'due' AND f.due_at <= $2 AS ended) e
 		) now
-		WHERE f.connection_id = $1
-		ORDER BY f.code, array_position('{failing,due,not_evaluable}', now.state), a.username, f.source_id`, connectionID, d.now())
-	return findings, err
+		WHERE f.connection_id = $1 AND ($3 = '' OR f.code = $3)
+		ORDER BY f.code, array_position('{failing,due,not_evaluable}', now.state), a.username, f.source_id
+		LIMIT nullif($4::bigint, 0)`, connectionID, d.now(), code, atMost)
+	findings, total := make([]Finding, len(rows)), 0
+	for i, row := range rows {
+		findings[i], total = row.Finding, row.Total
+	}
+	return findings, total, err
 }

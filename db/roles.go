@@ -34,6 +34,7 @@ var workerPrivileges = map[string][]string{
 	"findings":              {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"goose_db_version":      {"SELECT"},
 	"monitors":              {"SELECT", "INSERT"},
+	"notices":               {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"organizations":         {"SELECT", "INSERT"},
 	"outcomes":              {"SELECT", "INSERT"},
 	"people":                {"SELECT", "INSERT", "DELETE"},
@@ -41,6 +42,7 @@ var workerPrivileges = map[string][]string{
 	"rosters":               {"SELECT", "INSERT", "UPDATE"},
 	"staged_accounts":       {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"staged_reads":          {"SELECT", "INSERT", "UPDATE", "DELETE"},
+	"subscriptions":         {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"syncs":                 {"SELECT", "INSERT", "UPDATE"},
 }
 

@@ -113,8 +113,8 @@ func (d *DB) FailSync(ctx context.Context, connectionID int64, key string, trigg
 	return s, err
 }
 
-// endSync records how a sync ended, drops what was staged of it, and changes
-// the state of its connection.
+// endSync records how a sync ended, drops what was staged of it, changes the
+// state of its connection, and gives notice of that.
 func endSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, s Sync, becomes StateChange) error {
 	if _, err := tx.ExecContext(ctx, `
 		UPDATE syncs SET outcome = $3, error = $4, reason = $5, finished_at = $6,
@@ -132,7 +132,11 @@ func endSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, s Sync, becom
 		UPDATE credentials SET token_fresh = false WHERE connection_id = $1 AND token_fresh`, connectionID); err != nil {
 		return err
 	}
-	return changeState(ctx, tx, connectionID, becomes)
+	was, err := setState(ctx, tx, connectionID, becomes)
+	if err != nil {
+		return err
+	}
+	return noticeSync(ctx, tx, connectionID, s, was, becomes)
 }
 
 // Syncs returns a connection's latest syncs that have ended, newest first.

@@ -64,6 +64,11 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	if err := record.Disconnect(ctx, c.ID); err != nil {
 		return err
 	}
+	routes, err := record.PendingRoutes(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	a.deliverNotices(ctx, routes)
 	return a.done(name, db.Disconnected, "disconnected; its credentials are destroyed and its record is kept")
 }
 

@@ -40,7 +40,7 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
 	add("start", newDemo(a), newDev(a))
 	add("connections", newConnect(a), newReconnect(a), newDisconnect(a), newPause(a), newResume(a), newReschedule(a), newResync(a))
 	add("record", newList(a), newStatus(a), newSyncs(a), newUsers(a), newChanges(a), newMonitors(a), newStaff(a))
-	add("operate", newDoctor(a), newMigrate(a), newKeys(a), newPrune(a))
+	add("operate", newDoctor(a), newNotify(a), newMigrate(a), newKeys(a), newPrune(a))
 	root.SetCompletionCommandGroupID("operate")
 	a.completed(root)
 	return root

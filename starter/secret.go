@@ -16,6 +16,8 @@ type secretKind struct{ name, flag, variable string }
 var (
 	clientSecret = secretKind{"client secret", "--client-secret-file", "JAMF_CLIENT_SECRET"}
 	apiToken     = secretKind{"API token", "--api-token-file", "TRUTO_API_TOKEN"}
+	webhookURL   = secretKind{"webhook URL", "--url-file", "JAMF_ACCESS_NOTIFY_URL"}
+	signing      = secretKind{"signing secret", "--secret-file", "JAMF_ACCESS_NOTIFY_SECRET"}
 )
 
 // secret reads a secret from a file ("-" is standard input), from its variable,

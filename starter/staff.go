@@ -69,6 +69,11 @@ func (a *app) importStaff(ctx context.Context, file, organization string) error 
 	if err := record.ImportRoster(ctx, organization, people); err != nil {
 		return err
 	}
+	routes, err := record.PendingRoutesOf(ctx, organization)
+	if err != nil {
+		return err
+	}
+	a.deliverNotices(ctx, routes)
 	left := 0
 	for _, p := range people {
 		if p.ExitedAt != nil {

@@ -46,6 +46,7 @@ type stage struct {
 	validate func(activities.ValidateConnectionInput) error
 	refresh  func(activities.RefreshCredentialsInput) error
 	record   func(activities.RecordOutcomesInput) (activities.SyncResult, error)
+	deliver  func(db.Route) (activities.DeliverNoticeResult, error)
 
 	number      int
 	triggers    []db.Trigger // of the syncs that were fetched
@@ -129,6 +130,7 @@ func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 			s.disconnects = append(s.disconnects, in)
 			return nil
 		},
+		activities.DeliverNotice: func(_ context.Context, in db.Route) (activities.DeliverNoticeResult, error) { return s.deliver(in) },
 		activities.DiscardConnection: func(context.Context, activities.ConnectionInput) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()

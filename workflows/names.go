@@ -1,6 +1,7 @@
 // Package workflows is what happens in which order, for as long as it takes:
-// connecting a source, and keeping a connection's record up to date. Its code
-// is deterministic and does no I/O; that is what activities are for.
+// connecting a source, keeping a connection's record up to date, and telling
+// whoever wants to be told. Its code is deterministic and does no I/O; that is
+// what activities are for.
 package workflows
 
 import (
@@ -23,6 +24,7 @@ const TaskQueue = "jamf-access"
 const (
 	ConnectJamf = "ConnectJamf"
 	AccessSync  = "AccessSync"
+	Notify      = "Notify"
 )
 
 // ConnectJamfID is the id of the workflow that connects a connection.
@@ -30,6 +32,19 @@ func ConnectJamfID(connection string) string { return "connect-jamf/" + connecti
 
 // AccessSyncID is the id of the workflow that keeps a connection in sync.
 func AccessSyncID(connection string) string { return "access-sync/" + connection }
+
+// NotifyID is the id of the workflow that delivers the notices of a route.
+func NotifyID(r db.Route) string {
+	if r.Connection == "" {
+		return notifyPrefix + r.Subscription
+	}
+	return notifyPrefix + r.Subscription + "/" + r.Connection
+}
+
+const notifyPrefix = "notify/"
+
+// NoticeMessage tells Notify that there may be more to deliver: a signal.
+const NoticeMessage = "notice"
 
 // ConnectionName is the name of the connection that a workflow is about; "" for
 // one that is about none.
@@ -39,7 +54,12 @@ func ConnectionName(workflowID string) string {
 			return name
 		}
 	}
-	return ""
+	route, ok := strings.CutPrefix(workflowID, notifyPrefix)
+	if !ok {
+		return ""
+	}
+	_, name, _ := strings.Cut(route, "/")
+	return name
 }
 
 // Messages to AccessSync. Those that are signals may be sent from Temporal's
@@ -130,4 +150,5 @@ type Status struct {
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(connectJamf, workflow.RegisterOptions{Name: ConnectJamf})
 	r.RegisterWorkflowWithOptions(accessSync, workflow.RegisterOptions{Name: AccessSync})
+	r.RegisterWorkflowWithOptions(notify, workflow.RegisterOptions{Name: Notify})
 }

@@ -42,8 +42,8 @@ func (m *Metrics) requirePage(t *testing.T, want string) {
 type scripted struct {
 	directory.Source
 	totals func() (db.Totals, error)
-	err      error
-	page     directory.Page
+	err    error
+	page   directory.Page
 }
 
 func (s *scripted) Totals(context.Context) (db.Totals, error) { return s.totals() }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"jamf-access-review/db"
 	"jamf-access-review/workflows"
 )
 
@@ -19,8 +20,12 @@ func TestLinesAboutAWorkflowNameItsConnection(t *testing.T) {
 	}{
 		"said of the logger": {func(l *slog.Logger) { l.With("WorkflowID", workflows.AccessSyncID("acme")).Info("x") }, "acme"},
 		"said of the line":   {func(l *slog.Logger) { l.Info("x", "WorkflowID", workflows.ConnectJamfID("acme"), "y", 1) }, "acme"},
-		"of another sort":    {func(l *slog.Logger) { l.Info("x", "WorkflowID", "somebody-elses") }, nil},
-		"about no workflow":  {func(l *slog.Logger) { l.With("y", 1).Info("x") }, nil},
+		"about a delivery": {func(l *slog.Logger) {
+			l.Info("x", "WorkflowID", workflows.NotifyID(db.Route{Subscription: "hook", Connection: "acme"}))
+		}, "acme"},
+		"about a test":      {func(l *slog.Logger) { l.Info("x", "WorkflowID", workflows.NotifyID(db.Route{Subscription: "hook"})) }, nil},
+		"of another sort":   {func(l *slog.Logger) { l.Info("x", "WorkflowID", "somebody-elses") }, nil},
+		"about no workflow": {func(l *slog.Logger) { l.With("y", 1).Info("x") }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,7 @@ import (
 	"jamf-access-review/activities/directory/httpclient"
 	"jamf-access-review/activities/directory/jamf"
 	"jamf-access-review/activities/directory/truto"
+	"jamf-access-review/activities/webhook"
 	"jamf-access-review/db"
 	"jamf-access-review/worker/metrics"
 	"jamf-access-review/workflows"
@@ -86,6 +87,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	(&activities.Activities{
 		Record: record, Providers: providers(c, watch.metrics), SyncEnded: watch.metrics.SyncEnded,
 		Searchable: searchable(ctx, temporal, cmp.Or(options.Namespace, client.DefaultNamespace), c.Logger),
+		Webhooks:   webhook.NewSender(httpclient.Config{}), StartDelivery: startDelivery(temporal),
 	}).Register(w)
 	if err := w.Start(); err != nil {
 		return &TemporalError{Address: options.HostPort, Cause: err}
@@ -124,6 +126,20 @@ func providers(c Config, m *metrics.Metrics) map[string]directory.Provider {
 		directory.JamfPro: m.Provider(directory.JamfPro, jamf.NewProvider(http(directory.JamfPro))),
 		directory.Truto:   m.Provider(directory.Truto, truto.NewProvider(http(directory.Truto))),
 	}
+}
+
+func startDelivery(temporal client.Client) activities.StartDelivery {
+	return func(ctx context.Context, r db.Route) error {
+		_, err := Deliver(ctx, temporal, r)
+		return err
+	}
+}
+
+// Deliver makes sure that the notices that wait on a route are being delivered,
+// and returns the run that sees to it.
+func Deliver(ctx context.Context, temporal client.Client, r db.Route) (client.WorkflowRun, error) {
+	return temporal.SignalWithStartWorkflow(ctx, workflows.NotifyID(r), workflows.NoticeMessage, nil,
+		client.StartWorkflowOptions{TaskQueue: workflows.TaskQueue, StaticSummary: workflows.NotifySummary(r)}, workflows.Notify, r)
 }
 
 // TemporalError says that no usable Temporal answers at an address.

@@ -24,6 +24,16 @@ type Address struct {
 // for loopback only. Errors say what to change and never repeat what was
 // given, which may hold a password.
 func (a Address) Parse(raw string) (*url.URL, error) {
+	u, err := a.ParseWhole(raw)
+	if err != nil {
+		return nil, err
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}, nil
+}
+
+// ParseWhole is Parse for an address of one thing on a server: its query is
+// kept, too, and its path to the letter.
+func (a Address) ParseWhole(raw string) (*url.URL, error) {
 	raw = strings.Trim(strings.TrimSpace(raw), `"'<>`)
 	switch {
 	case raw == "":
@@ -53,7 +63,7 @@ func (a Address) Parse(raw string) (*url.URL, error) {
 	default:
 		return nil, a.wrong("must start with https://")
 	}
-	return &url.URL{Scheme: strings.ToLower(u.Scheme), Host: host, Path: u.Path}, nil
+	return &url.URL{Scheme: strings.ToLower(u.Scheme), Host: host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}, nil
 }
 
 func (a Address) wrong(format string, args ...any) error {

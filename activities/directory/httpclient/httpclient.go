@@ -60,6 +60,12 @@ type Config struct {
 	// Private networks are allowed. A proxy from the environment is not
 	// looked at: it is the operator's.
 	GuardAddresses bool
+	// NoRedirects returns an answer that is a redirect as it is. Otherwise
+	// redirects on the same server are followed.
+	NoRedirects bool
+	// HidePaths leaves the path out of every address that is shown: it is as
+	// good as a secret.
+	HidePaths bool
 	// Pace, if set, is asked before each try, also before one is repeated, and
 	// returns once it may be sent, or with the context's error. It must not
 	// change the request. What it returns is called once with the answer, or
@@ -181,7 +187,7 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	// URL is the address that was asked, without its query.
+	// URL is the address that was asked, as it may be shown.
 	URL string
 }
 
@@ -214,7 +220,7 @@ func (c *Client) Get(ctx context.Context, u *url.URL, header http.Header) (*Resp
 // more of it than MaxWait, Unreachable when no answer came, Inconsistent when
 // the answer was not whole or too large.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
-	e := &exchange{client: c, url: Redact(r.URL), repeatable: r.Repeatable || r.Method == "" || r.Method == http.MethodGet}
+	e := &exchange{client: c, url: c.shown(r.URL), repeatable: r.Repeatable || r.Method == "" || r.Method == http.MethodGet}
 	if origin(r.URL) != c.server {
 		return nil, directory.Errorf(directory.Unreachable, "%s is not on %s, and nothing else is asked", e.url, c.server)
 	}
@@ -286,6 +292,16 @@ func Redact(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
+// Server returns the part of u that names its server.
+func Server(u *url.URL) string { return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() }
+
+func (c *Client) shown(u *url.URL) string {
+	if c.cfg.HidePaths {
+		return Server(u)
+	}
+	return Redact(u)
+}
+
 // origin is what makes two addresses the same server.
 func origin(u *url.URL) string {
 	scheme, port := strings.ToLower(u.Scheme), u.Port()
@@ -300,8 +316,11 @@ func origin(u *url.URL) string {
 }
 
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
+	if c.cfg.NoRedirects {
+		return http.ErrUseLastResponse
+	}
 	if origin(req.URL) != c.server {
-		return &redirectError{to: (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host}).String()}
+		return &redirectError{to: Server(req.URL)}
 	}
 	if len(via) > maxRedirects {
 		return &redirectError{}

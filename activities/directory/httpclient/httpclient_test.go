@@ -507,3 +507,31 @@ func FuzzWaitHint(f *testing.F) {
 		}
 	})
 }
+
+func TestARedirectIsAnAnswerWhereNoneIsFollowed(t *testing.T) {
+	t.Parallel()
+	client, base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/there", http.StatusFound)
+	}, func(c *Config) { c.NoRedirects = true })
+	resp, err := client.Do(t.Context(), Request{Method: http.MethodPost, URL: base})
+	if err != nil || resp.Status != http.StatusFound || client.Requests() != 1 {
+		t.Errorf("%v, %v, %d requests", resp, err, client.Requests())
+	}
+}
+
+func TestPathsThatAreSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	client, base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/secret/busy" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}, func(c *Config) { c.HidePaths, c.MaxTries = true, 1 })
+	resp, err := client.Get(t.Context(), base.JoinPath("secret"), nil)
+	if err != nil || resp.URL != base.String() {
+		t.Errorf("%v, %v", resp, err)
+	}
+	_, err = client.Get(t.Context(), base.JoinPath("secret", "busy"), nil)
+	if e := wantCode(t, err, directory.Busy); strings.Contains(e.Message, "secret") || !strings.Contains(e.Message, base.Host) {
+		t.Error(e)
+	}
+}
