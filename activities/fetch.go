@@ -34,7 +34,8 @@ type FetchUsersResult struct {
 
 // FetchUsers reads the whole directory of a connection into staging, under
 // the sync of the calling workflow run. What it has stored it does not read
-// again: the next attempt, on whichever worker, goes on at the last page.
+// again: the next attempt, on whichever worker, goes on at the last page. While
+// another connection reads the same server the error is ServerTaken.
 func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchUsersResult, error) {
 	return alive(ctx, func(ctx context.Context, report func(Progress)) (FetchUsersResult, error) {
 		f, err := a.newFetch(ctx, in, report)
@@ -42,7 +43,7 @@ func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchU
 			return FetchUsersResult{}, err
 		}
 		if f.sync.Outcome == db.Running {
-			err = f.run(ctx)
+			err = a.inTurn(ctx, f.link, f.run)
 		}
 		if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
 			err = failure(ctx, err, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
@@ -58,6 +59,7 @@ func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchU
 // fetch is the reading of one snapshot.
 type fetch struct {
 	record     *db.DB
+	link       link
 	source     directory.Source
 	connection int64
 	sync       db.Sync
@@ -81,7 +83,7 @@ func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput, report fu
 		return nil, err
 	}
 	f := &fetch{
-		record: a.Record, source: source, connection: in.ConnectionID, sync: sync, report: report,
+		record: a.Record, link: l, source: source, connection: in.ConnectionID, sync: sync, report: report,
 		rereadPause: cmp.Or(a.RereadPause, time.Second),
 	}
 	if sync.Outcome == db.Running {

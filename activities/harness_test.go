@@ -174,7 +174,7 @@ func (p *place) connect(ctx context.Context, scope directory.Scope) (db.Connecti
 // crashPostgres leaves what a crash of PostgreSQL leaves: no row in unlogged
 // tables.
 func (p *place) crashPostgres(ctx context.Context) error {
-	_, err := p.sql.ExecContext(ctx, `DELETE FROM staged_reads; DELETE FROM staged_accounts`)
+	_, err := p.sql.ExecContext(ctx, `DELETE FROM staged_reads; DELETE FROM staged_accounts; DELETE FROM source_leases`)
 	return err
 }
 

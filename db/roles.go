@@ -40,6 +40,7 @@ var workerPrivileges = map[string][]string{
 	"people":                {"SELECT", "INSERT", "DELETE"},
 	"person_addresses":      {"SELECT", "INSERT"},
 	"rosters":               {"SELECT", "INSERT", "UPDATE"},
+	"source_leases":         {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"staged_accounts":       {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"staged_reads":          {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"subscriptions":         {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -142,10 +142,21 @@ func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 		Timeout:      s.in.NextSyncAt.Sub(workflow.Now(ctx)),
 		TimerOptions: workflow.TimerOptions{Summary: "until the next sync"},
 	}, message)
-	if err == nil && !messaged {
+	if err == nil && !messaged && !s.spread(ctx) {
 		s.current = &request{Trigger: db.TriggerSchedule}
 	}
 	return err
+}
+
+// spread puts a sync off, when its time passed while no worker ran, so that
+// not all connections sync when one runs again. It reports whether it did.
+func (s *accessSyncRun) spread(ctx workflow.Context) bool {
+	at := spreadSync(s.in.Connection.Name, s.in.NextSyncAt, time.Duration(s.in.Every), workflow.Now(ctx))
+	if !at.After(workflow.Now(ctx)) || workflow.GetVersion(ctx, "spread after an outage", workflow.DefaultVersion, 1) < 1 {
+		return false
+	}
+	s.in.NextSyncAt, s.unrecorded = at, true
+	return true
 }
 
 // scheduled says whether the connection syncs by itself.

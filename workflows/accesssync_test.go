@@ -504,3 +504,17 @@ func TestAskedForSyncsGoAheadOfScheduledOnes(t *testing.T) {
 		}
 	}
 }
+
+func TestASyncThatIsLongOverdueWaitsForItsPlace(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	in.NextSyncAt = time.Now().Add(-time.Hour)
+	b.start(in)
+	b.eventually(func() bool { return len(b.stage.recorded()) == 1 }, "its new time is recorded")
+	next := *b.stage.recorded()[0].NextSyncAt
+	require.True(t, next.After(in.NextSyncAt) && next.Before(time.Now().Add(time.Hour)), next)
+	require.Empty(t, b.stage.fetched())
+	_, err := b.update(ResyncMessage, "asked", ResyncRequest{})
+	require.NoError(t, err, "who asks does not wait")
+}

@@ -35,6 +35,19 @@ func retrySync(connection string, regular, now time.Time, failures int) time.Tim
 	return regular
 }
 
+// spreadSync is when a connection syncs whose time to sync was due, and that
+// nobody has looked at until now. Many may be in the same case: if it is long
+// overdue, they come back over half as long a time, or a quarter of the interval
+// if that is shorter.
+func spreadSync(connection string, due time.Time, every time.Duration, now time.Time) time.Time {
+	const short = time.Minute // a busy worker
+	late := now.Sub(due)
+	if late < short {
+		return now
+	}
+	return now.Add(shift(connection, min(late/2, every/4)))
+}
+
 // shift spreads connections evenly over a span of time.
 func shift(connection string, span time.Duration) time.Duration {
 	h := fnv.New64a()

@@ -66,3 +66,20 @@ func TestRetrySyncComesSoonThenLessAndLessOftenAndNeverLaterThanRegular(t *testi
 	require.Equal(t, regular.Sub(noon), last)
 	require.Less(t, retrySync("acme", regular, noon, 1).Sub(noon), 2*time.Minute)
 }
+
+func TestConnectionsComeBackFromAnOutageOverAStretchOfTime(t *testing.T) {
+	t.Parallel()
+	const every = 6 * time.Hour
+	require.Equal(t, noon, spreadSync("acme", noon.Add(-59*time.Second), every, noon), "a busy worker is no outage")
+	for late, stretch := range map[time.Duration]time.Duration{10 * time.Minute: 5 * time.Minute, 24 * time.Hour: every / 4} {
+		var quarters [4]int
+		for i := range 4000 {
+			wait := spreadSync(fmt.Sprint("connection-", i), noon.Add(-late), every, noon).Sub(noon)
+			require.True(t, wait >= 0 && wait < stretch)
+			quarters[wait*4/stretch]++
+		}
+		for _, n := range quarters {
+			require.InDelta(t, 1000, n, 200)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/url"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+)
+
+// ServerTaken is the type of the error of a fetch that waits for its turn.
+const ServerTaken = "server_taken"
+
+const (
+	// leaseSpan is how long the lease of a dead worker keeps others waiting.
+	leaseSpan     = HeartbeatTimeout
+	leaseInterval = heartbeatInterval
+
+	// A turn is waited for in steps that grow to this.
+	firstTurn = time.Second
+	lastTurn  = 15 * time.Second
+)
+
+var errLeaseLost = errors.New("another connection reads the server: this one was away for too long")
+
+// server is what is read by one connection at a time: the host of the source
+// or, where that only passes on what it reads, the account behind it.
+func (l link) server() (string, error) {
+	base, err := url.Parse(l.settings.BaseURL)
+	if err != nil {
+		return "", err
+	}
+	server := base.Host
+	if l.settings.Account != "" {
+		server += "/" + l.settings.Account
+	}
+	return server, nil
+}
+
+// inTurn reads a source while no other connection reads its server. When one
+// does it returns a ServerTaken error, with which Temporal tries again: nothing
+// is held meanwhile, neither a place in the worker nor a database connection.
+func (a *Activities) inTurn(ctx context.Context, l link, read func(context.Context) error) error {
+	server, err := l.server()
+	if err != nil {
+		return err
+	}
+	given, err := a.Record.LeaseServer(ctx, server, l.connection.ID, leaseSpan)
+	if err != nil {
+		return err
+	}
+	if !given {
+		return temporal.NewApplicationErrorWithOptions("another connection reads "+server+"; this one is next or after it", ServerTaken,
+			temporal.ApplicationErrorOptions{NextRetryDelay: nextTurn(activity.GetInfo(ctx).Attempt), Category: temporal.ApplicationErrorCategoryBenign})
+	}
+	reading, cancel := context.WithCancelCause(ctx)
+	go a.prolong(reading, cancel, server, l.connection.ID)
+	err = read(reading)
+	cancel(nil)
+	if releaseErr := a.release(ctx, server, l.connection.ID); err == nil {
+		err = releaseErr
+	}
+	if err != nil && errors.Is(context.Cause(reading), errLeaseLost) {
+		return errLeaseLost
+	}
+	return err
+}
+
+// prolong keeps the lease until the reading ends, and ends the reading when
+// the lease is lost. That PostgreSQL does not answer is for the reading to
+// find out.
+func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, server string, connectionID int64) {
+	ticker := time.NewTicker(leaseInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if given, err := a.Record.LeaseServer(ctx, server, connectionID, leaseSpan); err == nil && !given {
+				lost(errLeaseLost)
+			}
+		}
+	}
+}
+
+// release lets the next one read, also when the worker stops.
+func (a *Activities) release(ctx context.Context, server string, connectionID int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return a.Record.ReleaseServer(ctx, server, connectionID)
+}
+
+// nextTurn is when to ask again, after an attempt: later and later, and not
+// when all others ask.
+func nextTurn(attempt int32) time.Duration {
+	step := min(time.Duration(attempt)*firstTurn, lastTurn)
+	return step/2 + rand.N(step)
+}

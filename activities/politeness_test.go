@@ -1,0 +1,66 @@
+package activities_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+)
+
+func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 3)
+	other, err := w.connect(t.Context(), directory.ScopeAdmins)
+	require.NoError(t, err)
+	second := w.newRun()
+	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
+		_, err := second.fetch(other)
+		require.Equal(t, activities.ServerTaken, codeOf(err))
+		require.False(t, failureOf(err).NonRetryable())
+		require.Positive(t, failureOf(err).NextRetryDelay())
+	}))
+	_, err = w.newRun().fetch(w.connection)
+	require.NoError(t, err)
+	fetched, err := second.fetch(other)
+	require.NoError(t, err)
+	require.Equal(t, 1, fetched.Number, "it was the same sync that waited")
+}
+
+// Its worker stood still for so long that another connection was let in.
+func TestWhoLosesTheServerStopsReading(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 3)
+	w.jamf.SetFault(oncePageWaiting(accountsPath, 1, func() {
+		_, err := w.sql.Exec(`UPDATE source_leases SET connection_id = -1, expires_at = now() + interval '1 hour' WHERE connection_id = $1`, w.connection.ID)
+		require.NoError(t, err)
+	}))
+	r := w.newRun()
+	_, err := r.fetch(w.connection)
+	require.ErrorContains(t, err, "another connection reads the server")
+	require.False(t, failureOf(err).NonRetryable())
+	_, err = r.fetch(w.connection)
+	require.Equal(t, activities.ServerTaken, codeOf(err))
+}
+
+// What a worker that died was reading is read on at once by its own connection,
+// and by others when its lease has ended.
+func TestADeadWorkersServerIsFreeAgain(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 3)
+	other, err := w.connect(t.Context(), directory.ScopeAdmins)
+	require.NoError(t, err)
+	lease := func(span time.Duration) {
+		given, err := w.record.LeaseServer(t.Context(), w.base[len("http://"):], w.connection.ID, span)
+		require.NoError(t, err)
+		require.True(t, given)
+	}
+	lease(time.Hour)
+	_, err = w.newRun().fetch(w.connection)
+	require.NoError(t, err)
+	lease(0)
+	_, err = w.newRun().fetch(other)
+	require.NoError(t, err)
+}
