@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -30,6 +31,11 @@ func TestConnectionsAreFoundByHowTheyAre(t *testing.T) {
 	rejected.failResync(3, "credentials_rejected")
 	held.jamf.RemoveAccount(held.ada) // the only full administrator
 	held.failResync(8, "held")
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	for _, query := range []string{needAPerson, notUpToDate, everythingOf} {
+		require.Contains(t, string(readme), "`"+query+"`")
+	}
 	for query, found := range map[string][]*subject{
 		needAPerson: {rejected, held},
 		notUpToDate: {rejected, held},
