@@ -13,6 +13,7 @@ import (
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/activities/directory/truto/trutotest"
 )
 
 func TestWhatTemporalMakesOfAFailure(t *testing.T) {
@@ -53,6 +54,45 @@ func TestWhatTemporalMakesOfAFailure(t *testing.T) {
 	}
 }
 
+// What only the operator or a person at Truto can mend is not tried in vain.
+func TestWhatTemporalMakesOfAFailureAtTruto(t *testing.T) {
+	list := func(f *faults.Fault) func(*trutotest.Server) {
+		return func(s *trutotest.Server) { s.SetFault(trutotest.OnList(f)) }
+	}
+	for name, is := range map[string]struct {
+		spoil   func(*trutotest.Server)
+		code    string
+		general directory.Code
+		again   bool
+		after   time.Duration
+	}{
+		"the API token":          {func(s *trutotest.Server) { s.RevokeToken("token") }, "api_token_rejected", directory.Unreachable, false, 0},
+		"what it may do":         {list(trutotest.Refused(403)), "api_token_rejected", directory.Unreachable, false, 0},
+		"a blocked account":      {func(s *trutotest.Server) { s.SetBlocked(true) }, "account_blocked", directory.Unreachable, false, 0},
+		"blocked meanwhile":      {list(trutotest.Refused(503)), "account_blocked", directory.Unreachable, false, 0},
+		"another integration":    {func(s *trutotest.Server) { s.SetIntegration("okta") }, "account_unusable", directory.Unreachable, false, 0},
+		"post_install_error":     {func(s *trutotest.Server) { s.SetStatus(trutotest.PostInstallError) }, "account_unusable", directory.Unreachable, false, 0},
+		"validation_error":       {func(s *trutotest.Server) { s.SetStatus(trutotest.ValidationError) }, "validation_error", directory.CredentialsRejected, false, 0},
+		"needs_reauth":           {func(s *trutotest.Server) { s.SetStatus(trutotest.NeedsReauth) }, "token_rejected", directory.TokenRejected, false, 0},
+		"Jamf Pro's 401":         {list(trutotest.Remote(401)), "token_rejected", directory.TokenRejected, false, 0},
+		"Jamf Pro's 403":         {func(s *trutotest.Server) { s.Lack("Read Accounts") }, "missing_privilege", directory.MissingPrivilege, false, 0},
+		"not Truto":              {list(trutotest.HTML(403)), "unreachable", directory.Unreachable, true, 0},
+		"a connecting account":   {func(s *trutotest.Server) { s.SetStatus(trutotest.Connecting) }, "busy", directory.Busy, true, 0},
+		"the rate":               {list(faults.Busy(429, 7)), "busy", directory.Busy, true, 7 * time.Second},
+		"the rate, without hint": {list(trutotest.Refused(429)), "busy", directory.Busy, true, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setupWith(t, newSimulatedTruto(), 1)
+			is.spoil(w.truto)
+			_, err := w.newRun().fetch(w.connection)
+			require.Equal(t, is.code, codeOf(err), "%v", err)
+			require.Equal(t, is.general, directory.Code(codeOf(err)).General())
+			require.Equal(t, is.again, !failureOf(err).NonRetryable())
+			require.InDelta(t, is.after, failureOf(err).NextRetryDelay(), float64(2*time.Second))
+		})
+	}
+}
+
 func TestRejectedCredentialsAreForAPerson(t *testing.T) {
 	w := setup(t, 1)
 	w.jamf.UpdateClient("client", func(c *jamftest.Client) { c.Disabled = true })
@@ -74,39 +114,50 @@ func TestFailuresOfPostgresAreTriedAgain(t *testing.T) {
 func TestFailuresHoldNothingOfAPerson(t *testing.T) {
 	const canary = "canary"
 	disturbed := map[string]*faults.Fault{
-		"repeated":  jamftest.PageInstead(0),
-		"total":     jamftest.WrongTotal(1),
-		"cut":       faults.Truncated(),
-		"markup":    jamftest.HTML(200, canary),
-		"busy":      jamftest.HTML(503, canary),
-		"forbidden": jamftest.HTML(403, canary),
-		"rejected":  jamftest.HTML(401, canary+" INVALID_TOKEN"),
-		"elsewhere": faults.RedirectTo("https://elsewhere.example/" + canary + "?" + canary),
-		"words":     faults.Answer(200, `{"`+canary+`":`),
-		"an id":     faults.Answer(200, `{"totalCount":1,"results":[{"id":"`+canary+`@example.com"}]}`),
-		"a number":  faults.Answer(200, `{"totalCount":"`+canary+`","results":[]}`),
+		"repeated":    jamftest.PageInstead(0),
+		"total":       jamftest.WrongTotal(1),
+		"cut":         faults.Truncated(),
+		"markup":      jamftest.HTML(200, canary),
+		"busy":        jamftest.HTML(503, canary),
+		"forbidden":   jamftest.HTML(403, canary),
+		"rejected":    jamftest.HTML(401, canary+" INVALID_TOKEN"),
+		"elsewhere":   faults.RedirectTo("https://elsewhere.example/" + canary + "?" + canary),
+		"words":       faults.Answer(200, `{"`+canary+`":`),
+		"an id":       faults.Answer(200, `{"totalCount":1,"results":[{"id":"`+canary+`@example.com"}],"result":[{"id":"`+canary+`@example.com"}]}`),
+		"a number":    faults.Answer(200, `{"totalCount":"`+canary+`","results":[],"result_count":"`+canary+`"}`),
+		"in words":    faults.Answer(403, `{"message":"`+canary+`","raw_response":{"token":"`+canary+`"}}`),
+		"in its name": faults.Answer(401, `{"message":"`+canary+`","truto_is_remote_error":true}`),
+	}
+	search := func(t *testing.T, w *world, path string, fault *faults.Fault, good directory.Credentials) {
+		for range 5 {
+			w.source.add(canary, "Auditor")
+		}
+		w.source.SetFault(faults.On(path, fault))
+		_, validateErr := w.newRun().validate(w.connection, w.offer(good))
+		_, fetchErr := w.newRun().fetch(w.connection)
+		for _, err := range []error{validateErr, fetchErr} {
+			if err == nil {
+				continue
+			}
+			failure := temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+				DataConverter: converter.GetDefaultDataConverter(),
+			}).ErrorToFailure(err)
+			require.NotContains(t, protojson.Format(failure), canary)
+		}
 	}
 	for name, fault := range disturbed {
 		for _, path := range []string{accountsPath, "/api/v1/account-groups", "/api/v1/oauth/token"} {
 			t.Run(name+path, func(t *testing.T) {
 				w := setup(t, 0)
 				w.jamf.UpdateClient("client", func(c *jamftest.Client) { c.Secret = canary + "-secret" })
-				for range 5 {
-					w.jamf.AddAccount(jamftest.Account{Username: canary, RealName: canary, Email: canary + "@example.com"})
-				}
-				w.jamf.SetFault(faults.On(path, fault))
-				offer := w.offer(canary + "-secret")
-				_, validateErr := w.newRun().validate(w.connection, offer)
-				_, fetchErr := w.newRun().fetch(w.connection)
-				for _, err := range []error{validateErr, fetchErr} {
-					if err == nil {
-						continue
-					}
-					failure := temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
-						DataConverter: converter.GetDefaultDataConverter(),
-					}).ErrorToFailure(err)
-					require.NotContains(t, protojson.Format(failure), canary)
-				}
+				search(t, w, path, fault, directory.Credentials{ClientID: "client", ClientSecret: canary + "-secret"})
+			})
+		}
+		for _, path := range []string{trutotest.UsersPath, "/integrated-account"} {
+			t.Run(name+path, func(t *testing.T) {
+				w := setupWith(t, newSimulatedTruto(), 0)
+				w.truto.AddToken(canary + "-secret")
+				search(t, w, path, fault, directory.Credentials{APIToken: canary + "-secret"})
 			})
 		}
 	}

@@ -22,141 +22,148 @@ import (
 const accountsPath = "/api/v1/accounts"
 
 func TestFetchGoesOnAtTheLastPageOnAnotherWorker(t *testing.T) {
-	w := setup(t, 11) // four pages
-	first := w.newRun()
-	first.stop = make(chan struct{})
-	w.jamf.SetFault(oncePageWaiting(accountsPath, 2, func() { close(first.stop) }))
-	_, err := first.fetch(w.connection)
-	require.Equal(t, "worker_stops", codeOf(err))
-	require.False(t, failureOf(err).NonRetryable())
+	forEverySource(t, 11, func(t *testing.T, w *world) { // four pages
+		first := w.newRun()
+		first.stop = make(chan struct{})
+		w.source.SetFault(oncePageWaiting(w.source, 2, func() { close(first.stop) }))
+		_, err := first.fetch(w.connection)
+		require.Equal(t, "worker_stops", codeOf(err))
+		require.False(t, failureOf(err).NonRetryable())
 
-	before := w.jamf.Requests()
-	second := w.place.newRun(first.id)
-	fetched, err := second.fetch(w.connection)
-	require.NoError(t, err)
-	require.Equal(t, 2+4, w.requests(before)[accountsPath], "pages 2 and 3, and not 0 and 1 again; then the pages' ends")
-	require.Equal(t, 12+1, fetched.Users, "accounts, and the API client")
+		before := w.source.Requests()
+		second := w.place.newRun(first.id)
+		fetched, err := second.fetch(w.connection)
+		require.NoError(t, err)
+		require.Equal(t, 2+4, w.requests(before)[w.source.list()], "pages 2 and 3, and not 0 and 1 again; then the list once more")
+		require.Equal(t, 12+w.source.others(), fetched.Users)
 
-	result, err := second.recordOutcomes(w.connection, false)
-	require.NoError(t, err)
-	require.Equal(t, fetched.Number, result.Number)
-	require.Equal(t, w.atJamf(), sortedNames(w))
+		result, err := second.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+		require.Equal(t, fetched.Number, result.Number)
+		require.Equal(t, w.usernamesThere(), sortedNames(w))
+	})
 }
 
 func TestFetchSaysHowFarItHasCome(t *testing.T) {
-	w := setup(t, 5)
-	r := w.newRun()
-	fetched, err := r.fetch(w.connection)
-	require.NoError(t, err)
-	require.NotEmpty(t, r.heartbeats)
-	last := r.heartbeats[len(r.heartbeats)-1]
-	require.Equal(t, activities.Progress{Pages: len(r.heartbeats), Users: fetched.Users, Requests: fetched.Requests}, last)
+	forEverySource(t, 5, func(t *testing.T, w *world) {
+		r := w.newRun()
+		fetched, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		require.NotEmpty(t, r.heartbeats)
+		last := r.heartbeats[len(r.heartbeats)-1]
+		require.Equal(t, activities.Progress{Pages: len(r.heartbeats), Users: fetched.Users, Requests: fetched.Requests}, last)
+	})
 }
 
 func TestFetchReadsAgainWhatChangedMeanwhile(t *testing.T) {
-	w := setup(t, 8)
-	w.jamf.SetFault(oncePage(accountsPath, 1, func() { w.jamf.RemoveAccount(9) }))
-	w.sync()
-	require.Equal(t, w.atJamf(), sortedNames(w))
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		w.source.SetFault(oncePage(w.source, 1, func() { w.source.remove(9) }))
+		w.sync()
+		require.Equal(t, w.usernamesThere(), sortedNames(w))
+	})
 }
 
 func TestFetchReadsThreeTimesAndThenFails(t *testing.T) {
-	w := setup(t, 8)
-	w.sync()
-	accounts := w.usernames()
-	var reads atomic.Int64
-	count := jamftest.OnPage(accountsPath, 0, &faults.Fault{})
-	lying := jamftest.OnPage(accountsPath, 1, jamftest.PageInstead(0))
-	w.jamf.SetFault(func(r *http.Request) *faults.Fault {
-		if count(r) != nil {
-			reads.Add(1)
-		}
-		return lying(r)
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		w.sync()
+		accounts := w.usernames()
+		var reads atomic.Int64
+		count := w.source.onPage(0, &faults.Fault{})
+		lying := w.source.onPage(2, w.source.overstated())
+		w.source.SetFault(func(r *http.Request) *faults.Fault {
+			if count(r) != nil {
+				reads.Add(1)
+			}
+			return lying(r)
+		})
+		_, err := w.newRun().fetch(w.connection)
+		require.Equal(t, string(directory.Inconsistent), codeOf(err))
+		require.True(t, failureOf(err).NonRetryable())
+		require.EqualValues(t, 3, reads.Load())
+		require.Equal(t, accounts, w.usernames())
 	})
-	_, err := w.newRun().fetch(w.connection)
-	require.Equal(t, string(directory.Inconsistent), codeOf(err))
-	require.True(t, failureOf(err).NonRetryable())
-	require.EqualValues(t, 3, reads.Load())
-	require.Equal(t, accounts, w.usernames())
 }
 
 // Somebody on the first page goes and somebody else comes at the end: those on
 // the second page move up by one, and one of them is on neither page. As many
 // came as were promised.
 func TestFetchFindsWhoSlippedBetweenTwoPages(t *testing.T) {
-	w := setup(t, 8)
-	w.sync()
-	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
-		w.jamf.RemoveAccount(2)
-		w.jamf.AddAccount(jamftest.Account{Username: "newcomer"})
-	}))
-	before := w.jamf.Requests()
-	result := w.sync()
-	require.Equal(t, 1, result.Removed)
-	require.Equal(t, 1, result.Added)
-	require.Equal(t, w.atJamf(), sortedNames(w))
-	require.Positive(t, w.requests(before)[accountsPath+"/{id}"], "asked for who was missing")
-	require.Greater(t, w.requests(before)[accountsPath], 3+3, "and read everything again")
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		w.sync()
+		w.source.SetFault(oncePage(w.source, 1, func() {
+			w.source.remove(2)
+			w.source.add("newcomer", "Auditor")
+		}))
+		before := w.source.Requests()
+		result := w.sync()
+		require.Equal(t, 1, result.Removed)
+		require.Equal(t, 1, result.Added)
+		require.Equal(t, w.usernamesThere(), sortedNames(w))
+		require.Positive(t, w.requests(before)[w.source.list()+"/{id}"], "asked for who was missing")
+		require.Greater(t, w.requests(before)[w.source.list()], 3+3, "and read everything again")
+	})
 }
 
 func TestFetchRemovesNobodyOnTheWordOfAnEmptyList(t *testing.T) {
-	for path, fault := range map[string]*faults.Fault{
-		accountsPath:               jamftest.NoEntries(),
-		"/api/v1/account-groups":   jamftest.NoEntries(),
-		"/api/v1/api-integrations": jamftest.NoEntries(),
-	} {
+	refuse := func(t *testing.T, w *world, path string) {
+		w.sync()
+		before := w.held()
+		w.source.SetFault(func(r *http.Request) *faults.Fault {
+			if r.URL.Path == path {
+				return w.source.noEntries()
+			}
+			return nil
+		})
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.Equal(t, string(directory.Inconsistent), codeOf(err))
+		_, err = r.recordFailure(w.connection, codeOf(err), failureOf(err).Message())
+		require.NoError(t, err)
+		require.Equal(t, rowsOf(before, "accounts"), rowsOf(w.held(), "accounts"))
+		require.Equal(t, rowsOf(before, "outcomes"), rowsOf(w.held(), "outcomes"))
+	}
+	forEverySource(t, 2, func(t *testing.T, w *world) { refuse(t, w, w.source.list()) })
+	for _, path := range []string{"/api/v1/account-groups", "/api/v1/api-integrations"} {
 		t.Run(path, func(t *testing.T) {
 			w := setup(t, 2)
 			w.jamf.AddGroup(jamftest.Group{Name: "Directory", LDAPServerID: 1})
-			w.sync()
-			before := w.held()
-			w.jamf.SetFault(func(r *http.Request) *faults.Fault {
-				if r.URL.Path == path {
-					return fault
-				}
-				return nil
-			})
-			r := w.newRun()
-			_, err := r.fetch(w.connection)
-			require.Equal(t, string(directory.Inconsistent), codeOf(err))
-			_, err = r.recordFailure(w.connection, codeOf(err), failureOf(err).Message())
-			require.NoError(t, err)
-			require.Equal(t, rowsOf(before, "accounts"), rowsOf(w.held(), "accounts"))
-			require.Equal(t, rowsOf(before, "outcomes"), rowsOf(w.held(), "outcomes"))
+			refuse(t, w, path)
 		})
 	}
 }
 
 func TestFetchStartsOverAfterPostgresCrashed(t *testing.T) {
-	w := setup(t, 8)
-	r := w.newRun()
-	w.jamf.SetFault(oncePage(accountsPath, 2, func() { require.NoError(t, w.crashPostgres(t.Context())) }))
-	_, err := r.fetch(w.connection)
-	require.Equal(t, activities.StagingLost, codeOf(err))
-	fetched, err := r.fetch(w.connection)
-	require.NoError(t, err)
-	require.Equal(t, 9+1, fetched.Users)
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		r := w.newRun()
+		w.source.SetFault(oncePage(w.source, 2, func() { require.NoError(t, w.crashPostgres(t.Context())) }))
+		_, err := r.fetch(w.connection)
+		require.Equal(t, activities.StagingLost, codeOf(err))
+		fetched, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		require.Equal(t, 9+w.source.others(), fetched.Users)
+	})
 }
 
 func TestRejectedTokenIsReportedWithItsPlace(t *testing.T) {
-	w := setup(t, 8)
-	r := w.newRun()
-	w.jamf.SetFault(oncePage(accountsPath, 2, w.jamf.RevokeTokens))
-	_, err := r.fetch(w.connection)
-	require.Equal(t, string(directory.TokenRejected), codeOf(err))
-	require.True(t, failureOf(err).NonRetryable())
-	var rejected activities.RejectedToken
-	require.NoError(t, failureOf(err).Details(&rejected))
-	require.EqualValues(t, 1, rejected.Generation)
-	require.Equal(t, 1, rejected.Attempts)
-	require.Equal(t, len(r.heartbeats), rejected.Pages)
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		r := w.newRun()
+		w.source.SetFault(oncePage(w.source, 2, w.source.rejectOnce))
+		_, err := r.fetch(w.connection)
+		require.Equal(t, string(directory.TokenRejected), codeOf(err))
+		require.True(t, failureOf(err).NonRetryable())
+		var rejected activities.RejectedToken
+		require.NoError(t, failureOf(err).Details(&rejected))
+		require.EqualValues(t, 1, rejected.Generation)
+		require.Equal(t, 1, rejected.Attempts)
+		require.Equal(t, len(r.heartbeats), rejected.Pages)
 
-	require.NoError(t, r.refresh(w.connection, rejected.Generation))
-	before := w.jamf.Requests()
-	_, err = r.fetch(w.connection)
-	require.NoError(t, err)
-	require.Equal(t, 1+3, w.requests(before)[accountsPath], "it went on at the page that was refused; then the pages' ends")
-	require.Equal(t, 2, w.jamf.TokenRequests())
+		require.NoError(t, r.refresh(w.connection, rejected.Generation))
+		before := w.source.Requests()
+		_, err = r.fetch(w.connection)
+		require.NoError(t, err)
+		require.Equal(t, 1+3, w.requests(before)[w.source.list()], "it went on at the page that was refused; then the list once more")
+		require.Equal(t, 1, w.source.refreshes())
+	})
 }
 
 // Tokens live for so short a time that a fetch takes several.
@@ -167,7 +174,7 @@ func TestNoMoreTokensThanLifetimesAndRejections(t *testing.T) {
 	w.jamf.SetLatency(lifetime / 12)
 	r := w.newRun()
 	started := time.Now()
-	w.jamf.SetFault(oncePage(accountsPath, 4, w.jamf.RevokeTokens))
+	w.jamf.SetFault(oncePage(w.source, 4, w.jamf.RevokeTokens))
 	rejections := 0
 	for {
 		_, err := r.fetch(w.connection)
@@ -189,89 +196,94 @@ func TestNoMoreTokensThanLifetimesAndRejections(t *testing.T) {
 // A worker that was cut off from Temporal goes on reading while another one
 // has been given its work.
 func TestTwoFetchesOfOneSyncAtOnce(t *testing.T) {
-	w := setup(t, 11)
-	w.sync()
-	w.jamf.RemoveAccount(5)
-	w.jamf.AddAccount(jamftest.Account{Username: "newcomer"})
-	id := w.newRun().id
-	for range 3 {
-		var workers sync.WaitGroup
-		errs := make([]error, 2)
-		for i := range errs {
-			workers.Go(func() { _, errs[i] = w.place.newRun(id).fetch(w.connection) })
-		}
-		workers.Wait()
-		for _, err := range errs {
-			if err != nil {
-				require.Equal(t, activities.StagingLost, codeOf(err))
+	forEverySource(t, 11, func(t *testing.T, w *world) {
+		w.sync()
+		w.source.remove(5)
+		w.source.add("newcomer", "Auditor")
+		id := w.newRun().id
+		for range 3 {
+			var workers sync.WaitGroup
+			errs := make([]error, 2)
+			for i := range errs {
+				workers.Go(func() { _, errs[i] = w.place.newRun(id).fetch(w.connection) })
+			}
+			workers.Wait()
+			for _, err := range errs {
+				if err != nil {
+					require.Equal(t, activities.StagingLost, codeOf(err))
+				}
 			}
 		}
-	}
-	r := w.place.newRun(id)
-	_, err := r.fetch(w.connection)
-	require.NoError(t, err)
-	result, err := r.recordOutcomes(w.connection, false)
-	require.NoError(t, err)
-	require.Equal(t, []int{1, 1}, []int{result.Added, result.Removed})
-	require.Equal(t, w.atJamf(), sortedNames(w))
+		r := w.place.newRun(id)
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		result, err := r.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 1}, []int{result.Added, result.Removed})
+		require.Equal(t, w.usernamesThere(), sortedNames(w))
+	})
 }
 
 // What the second worker has read stays read: the first one's page does not
 // follow it, and so is not stored.
 func TestFetchLeavesAloneWhatASecondWorkerHasRead(t *testing.T) {
-	w := setup(t, 8)
-	r := w.newRun()
-	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
-		_, err := w.place.newRun(r.id).fetch(w.connection)
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		r := w.newRun()
+		w.source.SetFault(oncePage(w.source, 1, func() {
+			_, err := w.place.newRun(r.id).fetch(w.connection)
+			require.NoError(t, err)
+		}))
+		_, err := r.fetch(w.connection)
+		require.Equal(t, activities.StagingLost, codeOf(err))
+		result, err := r.recordOutcomes(w.connection, false)
 		require.NoError(t, err)
-	}))
-	_, err := r.fetch(w.connection)
-	require.Equal(t, activities.StagingLost, codeOf(err))
-	result, err := r.recordOutcomes(w.connection, false)
-	require.NoError(t, err)
-	require.Equal(t, 9+1, result.Accounts)
+		require.Equal(t, 9+w.source.others(), result.Accounts)
+	})
 }
 
 // A zombie that outlives its whole sync finds nothing to go on with.
 func TestFetchOfASyncThatHasEndedStoresNothing(t *testing.T) {
-	w := setup(t, 8)
-	old, next := w.newRun(), w.newRun()
-	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
-		_, err := next.fetch(w.connection)
-		require.NoError(t, err)
-		_, err = next.recordOutcomes(w.connection, false)
-		require.NoError(t, err)
-	}))
-	_, err := old.fetch(w.connection)
-	require.Equal(t, activities.StagingLost, codeOf(err))
-	before := w.held()
-	_, err = old.fetch(w.connection)
-	require.NoError(t, err, "its sync has ended, as interrupted")
-	require.Equal(t, before, w.held())
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		old, next := w.newRun(), w.newRun()
+		w.source.SetFault(oncePage(w.source, 1, func() {
+			_, err := next.fetch(w.connection)
+			require.NoError(t, err)
+			_, err = next.recordOutcomes(w.connection, false)
+			require.NoError(t, err)
+		}))
+		_, err := old.fetch(w.connection)
+		require.Equal(t, activities.StagingLost, codeOf(err))
+		before := w.held()
+		_, err = old.fetch(w.connection)
+		require.NoError(t, err, "its sync has ended, as interrupted")
+		require.Equal(t, before, w.held())
+	})
 }
 
 func TestFetchEndsWithItsActivity(t *testing.T) {
-	w := setup(t, 8)
-	ctx, cancel := context.WithCancel(t.Context())
-	r := w.newRun()
-	r.ctx = ctx
-	w.jamf.SetFault(oncePageWaiting(accountsPath, 1, cancel))
-	_, err := r.fetch(w.connection)
-	require.Error(t, err)
-	require.Empty(t, w.usernames())
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := w.newRun()
+		r.ctx = ctx
+		w.source.SetFault(oncePageWaiting(w.source, 1, cancel))
+		_, err := r.fetch(w.connection)
+		require.Error(t, err)
+		require.Empty(t, w.usernames())
+	})
 }
 
 func TestFetchOfWhatIsNoMore(t *testing.T) {
-	w := setup(t, 1)
-	_, err := execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID})
-	require.NoError(t, err)
-	_, err = w.newRun().fetch(w.connection)
-	require.Equal(t, activities.Disconnected, codeOf(err))
-	_, err = execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID, Erase: true})
-	require.NoError(t, err)
-	_, err = w.newRun().fetch(w.connection)
-	require.Equal(t, activities.NotFound, codeOf(err))
-	require.True(t, failureOf(err).NonRetryable())
+	forEverySource(t, 1, func(t *testing.T, w *world) {
+		_, err := execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID})
+		require.NoError(t, err)
+		_, err = w.newRun().fetch(w.connection)
+		require.Equal(t, activities.Disconnected, codeOf(err))
+		_, err = execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID, Erase: true})
+		require.NoError(t, err)
+		_, err = w.newRun().fetch(w.connection)
+		require.Equal(t, activities.NotFound, codeOf(err))
+		require.True(t, failureOf(err).NonRetryable())
+	})
 }
 
 // What may not be read is as it was: neither removed nor good.
@@ -288,7 +300,7 @@ func TestWhatMayNotBeReadIsNotRemoved(t *testing.T) {
 	require.Len(t, c.Report.Limitations, 2)
 }
 
-// sortedNames are the usernames on record, in the order of atJamf.
+// sortedNames are the usernames on record, in the order of usernamesThere.
 func sortedNames(w *world) []string {
 	names := w.usernames()
 	slices.Sort(names)

@@ -15,13 +15,14 @@ import (
 // itself has to notice that it slipped.
 func TestWhoWasNeverSeenDoesNotSlipBetweenTwoPages(t *testing.T) {
 	t.Parallel()
-	w := setup(t, 8)
-	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
-		w.jamf.RemoveAccount(2)
-		w.jamf.AddAccount(jamftest.Account{Username: "newcomer"})
-	}))
-	w.sync()
-	require.Equal(t, w.atJamf(), sortedNames(w))
+	forEverySource(t, 8, func(t *testing.T, w *world) {
+		w.source.SetFault(oncePage(w.source, 1, func() {
+			w.source.remove(2)
+			w.source.add("newcomer", "Auditor")
+		}))
+		w.sync()
+		require.Equal(t, w.usernamesThere(), sortedNames(w))
+	})
 }
 
 func TestATotalThatIsTooLowDoesNotHideTheLastPage(t *testing.T) {
@@ -42,7 +43,7 @@ func TestGroupsThatChangeBetweenTwoWorkersAreNotMixed(t *testing.T) {
 	group := w.jamf.AddGroup(jamftest.Group{Name: "One", PrivilegeSet: jamftest.Auditor, Members: ids})
 	r := w.newRun()
 	r.stop = make(chan struct{})
-	w.jamf.SetFault(oncePageWaiting(accountsPath, 1, func() { close(r.stop) }))
+	w.jamf.SetFault(oncePageWaiting(w.source, 1, func() { close(r.stop) }))
 	_, err := r.fetch(w.connection)
 	require.Error(t, err)
 	w.jamf.UpdateGroup(group, func(g *jamftest.Group) { g.Name = "Two" })
@@ -84,19 +85,20 @@ func TestAPrivilegeThatIsWithdrawnTakesNoRoles(t *testing.T) {
 
 func TestATokenThatServedWellMayBeReplacedWhenItIsRevokedLater(t *testing.T) {
 	t.Parallel()
-	w := setup(t, 2)
-	w.sync()
-	for range 2 {
-		w.jamf.RevokeTokens()
-		r := w.newRun()
-		_, err := r.fetch(w.connection)
-		require.Equal(t, string(directory.TokenRejected), codeOf(err), "%v", err)
-		var rejected activities.RejectedToken
-		require.NoError(t, failureOf(err).Details(&rejected))
-		require.NoError(t, r.refresh(w.connection, rejected.Generation))
-		_, err = r.fetch(w.connection)
-		require.NoError(t, err)
-		_, err = r.recordOutcomes(w.connection, false)
-		require.NoError(t, err)
-	}
+	forEverySource(t, 2, func(t *testing.T, w *world) {
+		w.sync()
+		for range 2 {
+			w.source.rejectOnce()
+			r := w.newRun()
+			_, err := r.fetch(w.connection)
+			require.Equal(t, string(directory.TokenRejected), codeOf(err), "%v", err)
+			var rejected activities.RejectedToken
+			require.NoError(t, failureOf(err).Details(&rejected))
+			require.NoError(t, r.refresh(w.connection, rejected.Generation))
+			_, err = r.fetch(w.connection)
+			require.NoError(t, err)
+			_, err = r.recordOutcomes(w.connection, false)
+			require.NoError(t, err)
+		}
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -31,6 +30,8 @@ import (
 	"jamf-access-review/activities/directory/httpclient"
 	"jamf-access-review/activities/directory/jamf"
 	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/activities/directory/truto"
+	"jamf-access-review/activities/directory/truto/trutotest"
 	"jamf-access-review/db"
 )
 
@@ -38,14 +39,13 @@ import (
 const pageSize = 3
 
 // place is where activities run: a record in Postgres whose clock a test
-// moves, and an address at which there is a Jamf Pro.
+// moves, and an address at which there is a simulated source.
 type place struct {
 	clock      *clock
 	record     *db.DB
 	sql        *sql.DB // for looking past the record's methods, and for damage
-	jamf       atomic.Pointer[jamftest.Server]
-	base       string
-	provider   *smallPages
+	source     atomic.Pointer[simulated]
+	server     *httptest.Server
 	activities *activities.Activities
 	close      func()
 }
@@ -63,49 +63,51 @@ func newPlace(ctx context.Context, databaseURL string) (*place, error) {
 		p.record.Close()
 		return nil, err
 	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.jamf.Load().ServeHTTP(w, r) }))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.Start()
-	p.base = server.URL
-	p.provider = newSmallPages(httpclient.Config{MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Timeout: 5 * time.Second}, p.clock)
-	p.activities = &activities.Activities{
-		Record: p.record, Providers: map[string]directory.Provider{directory.JamfPro: p.provider}, RereadPause: time.Millisecond,
-	}
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.source.Load()).ServeHTTP(w, r) }))
+	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.server.Start()
+	p.activities = &activities.Activities{Record: p.record, Providers: p.providers(), RereadPause: time.Millisecond}
 	p.close = func() {
-		p.provider.Close()
-		server.Close()
+		p.server.Close()
 		p.sql.Close()
 		p.record.Close()
 	}
 	return p, nil
 }
 
-// smallPages is jamf.Provider, but for the size of its pages and one request
-// at a time: what happens between two pages then happens there every time.
-type smallPages struct {
-	*jamf.Provider
-	http  httpclient.Config
+// providers are the product's, but for small pages and one request at a time:
+// what happens between two pages then happens there every time.
+func (p *place) providers() map[string]directory.Provider {
+	http := httpclient.Config{MinWait: time.Millisecond, MaxWait: 5 * time.Millisecond, Timeout: 5 * time.Second}
+	return map[string]directory.Provider{
+		directory.JamfPro: onClock{&smallPages{jamf.NewProvider(http), http}, p.clock},
+		directory.Truto:   onClock{truto.New(truto.Config{HTTP: http, PageSize: pageSize, Parallel: 1, RateSpan: time.Millisecond}), p.clock},
+	}
+}
+
+// onClock is a provider whose tokens last by the record's clock, whatever that
+// is set to.
+type onClock struct {
+	directory.Provider
 	clock *clock
-
-	mu      sync.Mutex
-	clients []*httpclient.Client
 }
 
-func newSmallPages(http httpclient.Config, clock *clock) *smallPages {
-	return &smallPages{Provider: jamf.NewProvider(http), http: http, clock: clock}
-}
-
-// RequestToken gives tokens that last by the record's clock, whatever that is
-// set to.
-func (p *smallPages) RequestToken(ctx context.Context, settings directory.Settings, c directory.Credentials) (directory.Token, error) {
+func (p onClock) RequestToken(ctx context.Context, settings directory.Settings, c directory.Credentials) (directory.Token, error) {
 	token, err := p.Provider.RequestToken(ctx, settings, c)
 	token.RenewAt = token.RenewAt.Add(time.Until(p.clock.Now()))
 	return token, err
 }
 
-// RefreshToken is as RequestToken.
-func (p *smallPages) RefreshToken(ctx context.Context, settings directory.Settings, c directory.Credentials) (directory.Token, error) {
-	return p.RequestToken(ctx, settings, c)
+func (p onClock) RefreshToken(ctx context.Context, settings directory.Settings, c directory.Credentials) (directory.Token, error) {
+	token, err := p.Provider.RefreshToken(ctx, settings, c)
+	token.RenewAt = token.RenewAt.Add(time.Until(p.clock.Now()))
+	return token, err
+}
+
+// smallPages is jamf.Provider with small pages.
+type smallPages struct {
+	*jamf.Provider
+	http httpclient.Config
 }
 
 func (p *smallPages) Open(settings directory.Settings, tokens directory.TokenSource) (directory.Source, error) {
@@ -115,21 +117,7 @@ func (p *smallPages) Open(settings directory.Settings, tokens directory.TokenSou
 	}
 	cfg := p.http
 	cfg.Base = base
-	client := httpclient.New(cfg)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clients = append(p.clients, client)
-	return jamf.New(jamf.Config{HTTP: client, Scope: settings.Scope, Tokens: tokens, PageSize: pageSize, Parallel: 1}), nil
-}
-
-// Close lets go of the connections of all sources.
-func (p *smallPages) Close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, client := range p.clients {
-		client.Close()
-	}
-	p.clients = nil
+	return jamf.New(jamf.Config{HTTP: httpclient.New(cfg), Scope: settings.Scope, Tokens: tokens, PageSize: pageSize, Parallel: 1}), nil
 }
 
 // clock stands still until it is moved, unless it is live.
@@ -161,14 +149,14 @@ const (
 
 var connections atomic.Int64
 
-// connect records a connection to the place's Jamf Pro, in an organization of
-// its own.
-func (p *place) connect(ctx context.Context, scope directory.Scope) (db.Connection, error) {
-	name := fmt.Sprintf("c%d", connections.Add(1))
-	return p.record.CreateConnection(ctx, db.NewConnection{
-		Name: name, Organization: name, Source: directory.JamfPro, BaseURL: p.base, Scope: scope, Every: every, ExitGrace: grace,
-		Credentials: directory.Credentials{ClientID: "client", ClientSecret: "secret"},
-	})
+// connect records a connection to a source that the place serves from now on,
+// in an organization of its own.
+func (p *place) connect(ctx context.Context, source simulated, scope directory.Scope) (db.Connection, error) {
+	p.source.Store(&source)
+	n := source.target()
+	n.Name = fmt.Sprintf("c%d", connections.Add(1))
+	n.Organization, n.BaseURL, n.Scope, n.Every, n.ExitGrace = n.Name, p.server.URL, scope, every, grace
+	return p.record.CreateConnection(ctx, n)
 }
 
 // crashPostgres leaves what a crash of PostgreSQL leaves: no row in unlogged
@@ -309,7 +297,9 @@ func codeOf(err error) string {
 type world struct {
 	*place
 	t          *testing.T
-	jamf       *jamftest.Server
+	source     simulated
+	jamf       *jamftest.Server // nil where the source is another
+	truto      *trutotest.Server
 	connection db.Connection
 	runs       int
 }
@@ -318,16 +308,35 @@ type world struct {
 // which all but that one are auditors.
 func setup(t *testing.T, n int) *world {
 	t.Helper()
+	return setupWith(t, newSimulatedJamf(), n)
+}
+
+// forEverySource runs a test of a law once with each sort of source, which has
+// accounts as setup makes them.
+func forEverySource(t *testing.T, n int, test func(*testing.T, *world)) {
+	t.Helper()
+	for _, source := range []simulated{newSimulatedJamf(), newSimulatedTruto()} {
+		t.Run(source.target().Source, func(t *testing.T) { test(t, setupWith(t, source, n)) })
+	}
+}
+
+func setupWith(t *testing.T, source simulated, n int) *world {
+	t.Helper()
 	p, err := newPlace(t.Context(), postgres.URL(shared))
 	require.NoError(t, err)
 	t.Cleanup(p.close)
-	w := &world{place: p, t: t, jamf: jamftest.New(jamftest.Config{})}
-	w.place.jamf.Store(w.jamf)
-	w.jamf.AddAccount(jamftest.Account{Username: "admin", Email: "admin@example.com", PrivilegeSet: jamftest.Administrator})
-	for i := range n {
-		w.jamf.AddAccount(jamftest.Account{Username: fmt.Sprintf("user%d", i+2), Email: fmt.Sprintf("user%d@example.com", i+2)})
+	w := &world{place: p, t: t, source: source}
+	switch s := source.(type) {
+	case simulatedJamf:
+		w.jamf = s.Server
+	case simulatedTruto:
+		w.truto = s.Server
 	}
-	w.connection, err = p.connect(t.Context(), directory.ScopeAdmins)
+	source.add("admin", directory.Administrator)
+	for i := range n {
+		source.add(fmt.Sprintf("user%d", i+2), "Auditor")
+	}
+	w.connection, err = p.connect(t.Context(), source, directory.ScopeAdmins)
 	require.NoError(t, err)
 	return w
 }
@@ -361,25 +370,22 @@ func (w *world) usernames() []string {
 	return names
 }
 
-// atJamf are the usernames that the Jamf Pro has.
-func (w *world) atJamf() []string {
-	names := []string{}
-	for _, a := range w.jamf.Accounts() {
-		names = append(names, a.Username)
-	}
+// usernamesThere are those that the source has now, in order.
+func (w *world) usernamesThere() []string {
+	names := w.source.usernames()
 	slices.Sort(names)
 	return names
 }
 
 // requests is how many requests there were since before, but for tokens.
 func (w *world) requests(before map[string]int) map[string]int {
-	since := w.jamf.Requests()
+	since := w.source.Requests()
 	for path, n := range before {
 		if since[path] -= n; since[path] == 0 {
 			delete(since, path)
 		}
 	}
-	maps.DeleteFunc(since, func(path string, _ int) bool { return path == "/api/v1/oauth/token" })
+	delete(since, "/api/v1/oauth/token")
 	return since
 }
 
@@ -420,10 +426,10 @@ func once(path string, f func()) faults.Func {
 	}
 }
 
-// oncePage makes f happen at the first request for a page of a list, before it
-// is answered.
-func oncePage(path string, page int, f func()) faults.Func {
-	onPage := jamftest.OnPage(path, page, &faults.Fault{})
+// oncePage makes f happen at the first request for a page of accounts, before
+// it is answered.
+func oncePage(source simulated, page int, f func()) faults.Func {
+	onPage := source.onPage(page, &faults.Fault{})
 	var done atomic.Bool
 	return func(r *http.Request) *faults.Fault {
 		if onPage(r) != nil && done.CompareAndSwap(false, true) {
@@ -435,8 +441,8 @@ func oncePage(path string, page int, f func()) faults.Func {
 
 // oncePageWaiting is oncePage for what ends the fetch: the request waits for
 // that.
-func oncePageWaiting(path string, page int, f func()) faults.Func {
-	onPage := jamftest.OnPage(path, page, &faults.Fault{})
+func oncePageWaiting(source simulated, page int, f func()) faults.Func {
+	onPage := source.onPage(page, &faults.Fault{})
 	var done atomic.Bool
 	return func(r *http.Request) *faults.Fault {
 		if onPage(r) != nil && done.CompareAndSwap(false, true) {

@@ -1,25 +1,18 @@
 package activities_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/activities/directory/faults"
-	"jamf-access-review/activities/directory/jamf/jamftest"
 )
-
-type jamfAccount = jamftest.Account
-
-var allPrivileges = jamftest.Privileges()
 
 // driven is a sync under way.
 type driven struct {
@@ -124,72 +117,30 @@ var nothing = disturbance{name: "in peace"}
 var disturbances = []disturbance{
 	nothing,
 	{"a passing fault", func(s *driven, r *rand.Rand) bool {
-		troubles := []*faults.Fault{
-			faults.Reset(), faults.Truncated(), jamftest.Maintenance(), faults.Busy(429, 0), faults.Busy(503, 0),
-			jamftest.HTML(500, "oops"), jamftest.HTML(502, "oops"), faults.Answer(504, ""), faults.Answer(408, ""),
-		}
-		fault := troubles[r.IntN(len(troubles))]
+		fault := s.source.passing(r)
 		s.at(r, func(*http.Request) *faults.Fault { return fault })
 		return true
 	}},
 	{"a passing lie", func(s *driven, r *rand.Rand) bool {
-		lies := []*faults.Fault{
-			jamftest.HTML(200, "welcome"), jamftest.WrongTotal(1), jamftest.EmptyList(),
-			jamftest.PageInstead(0), jamftest.NoMembers(), faults.Answer(200, "{}"), faults.Answer(200, ""),
-		}
-		lie := lies[r.IntN(len(lies))]
-		s.at(r, func(*http.Request) *faults.Fault { return lie })
+		s.at(r, s.source.lie(r))
 		return true
 	}},
 	{"a lasting lie about the accounts", func(s *driven, r *rand.Rand) bool {
-		lies := []*faults.Fault{
-			jamftest.WrongTotal(1), jamftest.EmptyList(), faults.Truncated(), jamftest.HTML(200, "welcome"),
-			jamftest.PageInstead(0), faults.Answer(200, "{}"), jamftest.WrongTotal(-1),
-		}
-		lie := lies[r.IntN(len(lies))]
-		s.source.jamf.SetFault(faults.Any(faults.On("/api/v1/accounts", lie), faults.On("/JSSResource/accounts", lie)))
+		s.source.SetFault(s.source.lastingLie(r))
 		return false
 	}},
 	{"out of order", func(s *driven, r *rand.Rand) bool {
-		troubles := []*faults.Fault{jamftest.Maintenance(), faults.Busy(429, 3600), faults.Reset(), jamftest.HTML(404, "gone")}
-		paths := []string{"/", "/api/v1/accounts", "/api/v1/account-groups", "/JSSResource/", "/api/v1/oauth"}
-		s.source.jamf.SetFault(faults.On(paths[r.IntN(len(paths))], troubles[r.IntN(3)]))
+		s.source.SetFault(s.source.outage(r))
 		return false
 	}},
 	{"lists that say they are empty", (*driven).emptyLists},
-	{"in no order", func(s *driven, _ *rand.Rand) bool {
-		// Pages of three are now and then in order by chance, and then the
-		// next one seems to repeat them.
-		s.source.jamf.SetFault(faults.On("/", jamftest.Unsorted()))
-		return false
-	}},
-	{"groups listed without members", func(s *driven, _ *rand.Rand) bool {
-		s.source.jamf.SetFault(func(r *http.Request) *faults.Fault {
-			if r.URL.Path == "/api/v1/account-groups" {
-				return jamftest.NoMembers()
-			}
-			return nil
-		})
-		return true
-	}},
-	{"one group comes without members", (*driven).emptyGroup},
-	{"all groups are said to be empty, again and again", func(s *driven, _ *rand.Rand) bool {
-		s.source.deserted = true
-		s.lie = new(s.source.truth())
-		s.source.deserted = false
-		s.source.jamf.SetFault(faults.Any(
-			faults.On("/api/v1/account-groups", jamftest.NoMembers()),
-			faults.On("/JSSResource/accounts/groupid/", jamftest.NoMembers()),
-		))
-		return false
-	}},
 	{"the worker stops", func(s *driven, r *rand.Rand) bool {
 		s.stopAt(r)
 		return true
 	}},
 	{"the worker stops and an account changes", func(s *driven, r *rand.Rand) bool {
 		s.stopAt(r)
-		s.afterStop = func() { s.source.changeAccount(r) }
+		s.afterStop = func() { s.source.changeOne(r) }
 		return true
 	}},
 	{"Postgres crashes in the fetch", func(s *driven, r *rand.Rand) bool {
@@ -203,31 +154,31 @@ var disturbances = []disturbance{
 		s.betweenFetchAndRecord = func() error { return s.crashPostgres(s.ctx) }
 		return true
 	}},
-	{"tokens are revoked", func(s *driven, r *rand.Rand) bool {
+	{"the token is rejected", func(s *driven, r *rand.Rand) bool {
 		s.at(r, func(*http.Request) *faults.Fault {
-			s.source.jamf.RevokeTokens()
+			s.source.rejectOnce()
 			return nil
 		})
 		return true
 	}},
-	{"the secret is rotated", func(s *driven, r *rand.Rand) bool {
+	{"the credentials are rejected", func(s *driven, r *rand.Rand) bool {
 		s.at(r, func(*http.Request) *faults.Fault {
-			s.source.jamf.RotateSecret("client")
-			s.source.rejected = true
+			s.source.reject()
 			return nil
 		})
 		return false
 	}},
 	{"an account changes", func(s *driven, r *rand.Rand) bool {
 		s.at(r, func(*http.Request) *faults.Fault {
-			s.source.changeAccount(r)
+			s.source.changeOne(r)
 			return nil
 		})
 		return true
 	}},
 	{"an account vanishes between list and detail", func(s *driven, r *rand.Rand) bool {
-		id := pick(r, s.source.accounts)
-		s.source.jamf.SetFault(once(fmt.Sprintf("/JSSResource/accounts/userid/%d", id), func() { s.source.removeAccount(id) }))
+		accounts := s.source.accounts()
+		id := accounts[r.IntN(len(accounts))].id
+		s.source.SetFault(once(s.source.detail(id), func() { s.source.remove(id) }))
 		return true
 	}},
 	{"the pages shift", (*driven).shiftPages},
@@ -253,12 +204,12 @@ var disturbances = []disturbance{
 	}},
 }
 
-// at makes f happen at one of the first requests, but for tokens.
+// at makes f happen at one of the first requests, but for those for access.
 func (s *driven) at(r *rand.Rand, f func(*http.Request) *faults.Fault) {
 	var seen atomic.Int64
 	when := int64(1 + r.IntN(16))
-	s.source.jamf.SetFault(func(req *http.Request) *faults.Fault {
-		if strings.HasSuffix(req.URL.Path, "/token") || seen.Add(1) != when {
+	s.source.SetFault(func(req *http.Request) *faults.Fault {
+		if req.Method == http.MethodPost || seen.Add(1) != when {
 			return nil
 		}
 		s.say("  at request %d, %s", when, req.URL)
@@ -280,7 +231,7 @@ func (s *driven) stopAt(r *rand.Rand) {
 // against has to be believed.
 func (s *driven) emptyLists(r *rand.Rand) bool {
 	var paths []string
-	for kind, path := range map[string]string{"account": "/api/v1/accounts", "api_client": "/api/v1/api-integrations", "end_user": "/api/v1/users"} {
+	for kind, path := range s.source.lists() {
 		for key := range s.source.truth().entries {
 			if _, onRecord := s.oracle.present[key]; onRecord && kindOf(key) == kind {
 				paths = append(paths, path)
@@ -291,70 +242,32 @@ func (s *driven) emptyLists(r *rand.Rand) bool {
 	if len(paths) == 0 {
 		return true
 	}
-	path := paths[0]
-	for _, p := range paths {
-		path = min(path, p)
-	}
+	path := slices.Min(paths)
 	fault := faults.Func(func(req *http.Request) *faults.Fault {
 		if req.URL.Path == path {
-			return jamftest.NoEntries()
+			return s.source.noEntries()
 		}
 		return nil
 	})
 	if r.IntN(2) == 0 {
-		s.source.jamf.SetFault(fault.Times(1))
+		s.source.SetFault(fault.Times(1))
 		return true
 	}
-	s.source.jamf.SetFault(fault)
+	s.source.SetFault(fault)
 	return false
-}
-
-// emptyGroup has one group come back empty at first, and right when it is
-// asked for again.
-func (s *driven) emptyGroup(r *rand.Rand) bool {
-	if len(s.source.groups) == 0 {
-		return true
-	}
-	id := pick(r, s.source.groups)
-	empty := &faults.Fault{Rewrite: func(b []byte) []byte {
-		var list struct {
-			Total   int              `json:"totalCount"`
-			Results []map[string]any `json:"results"`
-		}
-		if json.Unmarshal(b, &list) != nil || list.Results == nil {
-			return b
-		}
-		for _, group := range list.Results {
-			if group["id"] == strconv.Itoa(id) {
-				group["members"] = []any{}
-			}
-		}
-		b, _ = json.Marshal(list)
-		return b
-	}}
-	s.source.jamf.SetFault(faults.Any(
-		func(r *http.Request) *faults.Fault {
-			if r.URL.Path == "/api/v1/account-groups" {
-				return empty
-			}
-			return nil
-		},
-		faults.On(fmt.Sprintf("/JSSResource/accounts/groupid/%d", id), jamftest.NoMembers()).Times(1),
-	))
-	return true
 }
 
 // shiftPages takes an account from the first page and adds one at the end
 // while the second page is awaited: somebody moves to the page before, and the
 // totals agree.
 func (s *driven) shiftPages(r *rand.Rand) bool {
-	accounts := sorted(s.source.accounts)
-	if len(accounts) <= pageSize {
+	first := s.source.firstPage()
+	if len(first) == 0 {
 		return true
 	}
-	s.source.jamf.SetFault(oncePage("/api/v1/accounts", 1, func() {
-		s.source.removeAccount(accounts[r.IntN(pageSize)])
-		s.source.addAccount(r)
+	s.source.SetFault(oncePage(s.source, 1, func() {
+		s.source.remove(first[r.IntN(len(first))])
+		s.source.addOne(r)
 	}))
 	return true
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"jamf-access-review/activities"
-	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 )
 
@@ -29,8 +28,8 @@ var (
 	modelSeed      = flag.Uint64("model.seed", 0, "go through the one history of this seed, and say each step")
 )
 
-// A connection lives through random histories: its Jamf Pro changes, lies,
-// fails and is cut off, its workers stop, its Postgres crashes, people come and
+// A connection lives through random histories: its source, a Jamf Pro or one
+// behind Truto, changes, lies, fails and is cut off, its workers stop, its Postgres crashes, people come and
 // go on the staff roster, and time passes. After every step the record must be
 // what the oracle says. The laws:
 //
@@ -103,7 +102,7 @@ type history struct {
 
 	*place
 	ctx        context.Context
-	source     *source
+	source     source
 	oracle     *oracle
 	connection db.Connection
 	number     int // of the last sync
@@ -125,7 +124,8 @@ var stepKinds = []struct {
 }{
 	{"sync", 4, func(h *history, r *rand.Rand) error { return h.sync(r, nothing, false) }},
 	{"disturbed sync", 9, func(h *history, r *rand.Rand) error {
-		return h.sync(r, disturbances[r.IntN(len(disturbances))], r.IntN(6) == 0)
+		all := slices.Concat(disturbances, h.source.disturbances())
+		return h.sync(r, all[r.IntN(len(all))], r.IntN(6) == 0)
 	}},
 	{"accepting sync", 1, func(h *history, r *rand.Rand) error { return h.sync(r, nothing, true) }},
 	{"changes", 6, func(h *history, r *rand.Rand) error {
@@ -167,14 +167,9 @@ func newHistory(seed uint64, kinds int) *history {
 // run goes through steps, and ends with a sync that nothing disturbs.
 func (h *history) run(ctx context.Context, p *place, steps []step) (err error) {
 	h.place, h.ctx = p, ctx
-	h.source, h.oracle, h.number = newSource(rand.New(rand.NewPCG(h.seed, 2))), newOracle(), 0
-	p.jamf.Store(h.source.jamf)
-	defer p.provider.Close()
-	scope := directory.ScopeAdmins
-	if h.source.everyone {
-		scope = directory.ScopeEveryone
-	}
-	if h.connection, err = p.connect(ctx, scope); err != nil {
+	h.source, h.oracle, h.number = newSource(h.seed), newOracle(), 0
+	defer p.server.CloseClientConnections() // or they would wait for more for a while
+	if h.connection, err = p.connect(ctx, h.source, h.source.scope()); err != nil {
 		return err
 	}
 	if _, err := p.newRun("").enableMonitors(h.connection); err != nil {
@@ -228,43 +223,32 @@ func (h *history) shrink(ctx context.Context, p *place, err error) ([]string, er
 }
 
 func (h *history) manyLeave(r *rand.Rand) error {
-	for _, id := range sorted(h.source.accounts) {
+	for _, p := range h.source.accounts() {
 		switch r.IntN(5) {
 		case 0:
-			h.source.update(id, func(a *jamfAccount) { a.Disabled = true })
+			h.source.disable(p.id)
 		case 1, 2, 3:
-			h.source.removeAccount(id)
+			h.source.remove(p.id)
 		}
 	}
 	return nil
 }
 
 func (h *history) administratorsLeave(r *rand.Rand) error {
-	for _, id := range sorted(h.source.accounts) {
-		if h.source.accounts[id].PrivilegeSet != "Administrator" {
-			continue
-		}
-		if r.IntN(2) == 0 {
-			h.source.removeAccount(id)
-		} else {
-			h.source.update(id, func(a *jamfAccount) { a.Disabled = true })
+	for _, p := range h.source.accounts() {
+		switch {
+		case !p.administers:
+		case r.IntN(2) == 0:
+			h.source.remove(p.id)
+		default:
+			h.source.disable(p.id)
 		}
 	}
 	return nil
 }
 
 func (h *history) changePrivileges(r *rand.Rand) error {
-	var held []string
-	for _, p := range allPrivileges {
-		if r.IntN(5) > 0 {
-			held = append(held, p)
-		}
-	}
-	if r.IntN(2) == 0 {
-		held = allPrivileges
-	}
-	h.say("  held: %v", held)
-	h.source.setPrivileges(held)
+	h.say("  %s", h.source.changePrivileges(r))
 	return nil
 }
 
@@ -273,14 +257,13 @@ func (h *history) changePrivileges(r *rand.Rand) error {
 func (h *history) importRoster(r *rand.Rand) error {
 	now := h.clock.Now()
 	var people []db.Person
-	for _, id := range sorted(h.source.accounts) {
-		a := h.source.accounts[id]
-		p := db.Person{Email: strings.ToUpper(a.Email), Name: a.RealName}
+	for _, a := range h.source.accounts() {
+		p := db.Person{Email: strings.ToUpper(a.email), Name: a.name}
 		switch {
 		case r.IntN(10) == 0:
 			continue
-		case a.Email == "" || r.IntN(4) == 0:
-			p.Email, p.Aliases = fmt.Sprintf("person%d@example.com", id), []string{strings.ToUpper(a.Username)}
+		case a.email == "" || r.IntN(4) == 0:
+			p.Email, p.Aliases = fmt.Sprintf("person%d@example.com", a.id), []string{strings.ToUpper(a.username)}
 		}
 		if r.IntN(3) == 0 {
 			p.ExitedAt = new(now.Add([]time.Duration{-48 * time.Hour, -grace, -time.Hour, 0, time.Hour, every, 9 * 24 * time.Hour}[r.IntN(7)]))
@@ -306,19 +289,17 @@ func (h *history) enableMonitors(*rand.Rand) error {
 	return h.still(once)
 }
 
-// reconnect offers the secret that the Jamf Pro has now.
+// reconnect offers credentials that the source accepts.
 func (h *history) reconnect(*rand.Rand) error {
-	if h.source.unreadable() && !h.source.rejected {
-		return nil // and would be refused
+	if h.source.unreadable() && !h.source.isRejected() {
+		return nil // and might be refused
 	}
-	secret := h.source.jamf.RotateSecret("client")
-	offer, err := h.record.OfferCredentials(h.ctx, h.connection.ID, directory.Credentials{ClientID: "client", ClientSecret: secret})
+	offer, err := h.record.OfferCredentials(h.ctx, h.connection.ID, h.source.renew())
 	if err != nil {
 		return err
 	}
-	r := h.newRun("")
-	_, err = r.validate(h.connection, offer)
-	h.source.rejected = err != nil
+	_, err = h.newRun("").validate(h.connection, offer)
+	h.source.renewed(err == nil)
 	if err != nil && !h.source.unreadable() {
 		return err
 	}
@@ -336,7 +317,7 @@ func (h *history) sync(r *rand.Rand, d disturbance, accept bool) error {
 		survivable = d.arrange(s, r)
 	}
 	result, err := s.drive()
-	h.source.jamf.SetFault(nil)
+	h.source.SetFault(nil)
 	if err != nil {
 		return err
 	}
@@ -472,11 +453,11 @@ func (h *history) accounts(removed bool) (map[string]facts, error) {
 		if removed && !a.RemovedAt.Equal(h.oracle.removed[key]) {
 			return nil, fmt.Errorf("%s was removed at %v, and is said to be at %v", key, h.oracle.removed[key], a.RemovedAt)
 		}
-		if a.MFA != directory.MFAUnknown || a.Site != "" {
+		if a.Site != "" {
 			return nil, fmt.Errorf("%s has facts that nobody gave it", key)
 		}
 		f := facts{
-			Username: a.Username, Email: a.Email, Name: a.Name, Status: string(a.Status), Level: a.AccessLevel,
+			Username: a.Username, Email: a.Email, Name: a.Name, Status: string(a.Status), MFA: string(a.MFA), Level: a.AccessLevel,
 			Roles: strings.Join(a.Roles, ","), Groups: strings.Join(a.Groups, ","), Privileges: strings.Join(a.Privileges, ","),
 		}
 		if a.FromDirectory != nil {
@@ -541,7 +522,7 @@ func factsOf(f map[string]any) facts {
 	}
 	out := facts{
 		Username: f["username"].(string), Email: f["email"].(string), Name: f["name"].(string), Status: f["status"].(string),
-		Level: f["access_level"].(string), Roles: list(f["roles"]), Groups: list(f["groups"]), Privileges: list(f["privileges"]),
+		MFA: f["mfa"].(string), Level: f["access_level"].(string), Roles: list(f["roles"]), Groups: list(f["groups"]), Privileges: list(f["privileges"]),
 	}
 	if f["directory"] != nil {
 		out.Directory = fmt.Sprint(f["directory"])

@@ -13,7 +13,7 @@ import (
 // facts are what the record must hold of an entry, in plain words; lists are
 // sorted and joined by commas.
 type facts struct {
-	Username, Email, Name, Status, Roles, Groups, Level, Directory, Privileges string
+	Username, Email, Name, Status, MFA, Roles, Groups, Level, Directory, Privileges string
 }
 
 // truth is a whole directory: its entries by kind/id, and the kinds of which
@@ -65,7 +65,7 @@ func (o *oracle) holds(t truth) bool {
 		if gone {
 			taken++
 		}
-		if kindOf(key) == "account" && was.Status != "inactive" && was.Level == "Full Access" && was.Roles == "Administrator" {
+		if kindOf(key) == "account" && was.Status != "inactive" && administers(was) {
 			admins++
 			if !gone {
 				adminsKept++
@@ -73,6 +73,14 @@ func (o *oracle) holds(t truth) bool {
 		}
 	}
 	return taken > 5 && taken*10 > present*3 || admins > 0 && adminsKept == 0
+}
+
+// administers reports whether an account is a full administrator.
+func administers(f facts) bool {
+	if f.Level == "" { // as Truto has it
+		return strings.Contains(strings.ToLower(f.Roles), "admin")
+	}
+	return f.Level == "Full Access" && f.Roles == "Administrator"
 }
 
 // doubts are the groups that accounts had their access from, and nobody is in
@@ -163,7 +171,8 @@ func (o *oracle) imports(r *roster) {
 // evaluate judges the accounts on record by the roster, at a time.
 func (o *oracle) evaluate(now time.Time) {
 	o.exit, o.mfa, o.dues = db.NotEvaluable, db.NotEvaluable, nil
-	accounts, active, unowned, failing := 0, 0, 0, 0
+	accounts, unclear, failing := 0, 0, 0 // for the exit monitor
+	disabled, untold := 0, 0              // for the other
 	for key, a := range o.present {
 		if kindOf(key) != "account" {
 			continue
@@ -172,19 +181,30 @@ func (o *oracle) evaluate(now time.Time) {
 		if a.Status == "inactive" {
 			continue
 		}
-		active++
+		switch {
+		case a.MFA == "enabled":
+		case a.MFA == "disabled" && a.Status == "active":
+			disabled++
+		default:
+			untold++
+		}
 		switch exited, owned := o.exitOf(a); {
 		case !owned:
-			unowned++
+			unclear++
 		case exited == nil || exited.After(now):
+		case a.Status == "unknown":
+			unclear++
 		case exited.Add(grace).After(now):
 			o.dues = append(o.dues, exited.Add(grace))
 		default:
 			failing++
 		}
 	}
-	if accounts > 0 && active == 0 {
-		o.mfa = db.Passing // Jamf Pro never says whether there is a second factor
+	switch {
+	case disabled > 0:
+		o.mfa = db.Failing
+	case accounts > 0 && untold == 0:
+		o.mfa = db.Passing
 	}
 	switch {
 	case accounts == 0 || o.roster == nil || now.Sub(o.roster.importedAt) > 7*24*time.Hour:
@@ -193,7 +213,7 @@ func (o *oracle) evaluate(now time.Time) {
 		o.exit = db.Failing
 	case len(o.dues) > 0:
 		o.exit = db.Due
-	case unowned == 0:
+	case unclear == 0:
 		o.exit = db.Passing
 	}
 }

@@ -13,10 +13,10 @@ import (
 func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
 	t.Parallel()
 	w := setup(t, 3)
-	other, err := w.connect(t.Context(), directory.ScopeAdmins)
+	other, err := w.connect(t.Context(), w.source, directory.ScopeAdmins)
 	require.NoError(t, err)
 	second := w.newRun()
-	w.jamf.SetFault(oncePage(accountsPath, 1, func() {
+	w.jamf.SetFault(oncePage(w.source, 1, func() {
 		_, err := second.fetch(other)
 		require.Equal(t, activities.ServerTaken, codeOf(err))
 		require.False(t, failureOf(err).NonRetryable())
@@ -33,7 +33,7 @@ func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
 func TestWhoLosesTheServerStopsReading(t *testing.T) {
 	t.Parallel()
 	w := setup(t, 3)
-	w.jamf.SetFault(oncePageWaiting(accountsPath, 1, func() {
+	w.jamf.SetFault(oncePageWaiting(w.source, 1, func() {
 		_, err := w.sql.Exec(`UPDATE source_leases SET connection_id = -1, expires_at = now() + interval '1 hour' WHERE connection_id = $1`, w.connection.ID)
 		require.NoError(t, err)
 	}))
@@ -50,10 +50,10 @@ func TestWhoLosesTheServerStopsReading(t *testing.T) {
 func TestADeadWorkersServerIsFreeAgain(t *testing.T) {
 	t.Parallel()
 	w := setup(t, 3)
-	other, err := w.connect(t.Context(), directory.ScopeAdmins)
+	other, err := w.connect(t.Context(), w.source, directory.ScopeAdmins)
 	require.NoError(t, err)
 	lease := func(span time.Duration) {
-		given, err := w.record.LeaseServer(t.Context(), w.base[len("http://"):], w.connection.ID, span)
+		given, err := w.record.LeaseServer(t.Context(), w.server.URL[len("http://"):], w.connection.ID, span)
 		require.NoError(t, err)
 		require.True(t, given)
 	}

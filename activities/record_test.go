@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,98 +13,103 @@ import (
 )
 
 func TestRecordAfterPostgresCrashedHasItFetchedAgain(t *testing.T) {
-	w := setup(t, 4)
-	r := w.newRun()
-	_, err := r.fetch(w.connection)
-	require.NoError(t, err)
-	require.NoError(t, w.crashPostgres(t.Context()))
-	_, err = r.recordOutcomes(w.connection, false)
-	require.Equal(t, activities.StagingLost, codeOf(err))
-	require.True(t, failureOf(err).NonRetryable())
+	forEverySource(t, 4, func(t *testing.T, w *world) {
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		require.NoError(t, w.crashPostgres(t.Context()))
+		_, err = r.recordOutcomes(w.connection, false)
+		require.Equal(t, activities.StagingLost, codeOf(err))
+		require.True(t, failureOf(err).NonRetryable())
 
-	_, err = r.fetch(w.connection)
-	require.NoError(t, err)
-	result, err := r.recordOutcomes(w.connection, false)
-	require.NoError(t, err)
-	require.Equal(t, []int{1, 6}, []int{result.Number, result.Added})
+		_, err = r.fetch(w.connection)
+		require.NoError(t, err)
+		result, err := r.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 5 + w.source.others()}, []int{result.Number, result.Added})
+	})
 }
 
 func TestRecordTwiceIsAsGoodAsOnce(t *testing.T) {
-	w := setup(t, 4)
-	r := w.newRun()
-	_, err := r.fetch(w.connection)
-	require.NoError(t, err)
-	result, err := r.recordOutcomes(w.connection, false)
-	require.NoError(t, err)
-	before := w.held()
-	w.clock.Advance(time.Minute)
+	forEverySource(t, 4, func(t *testing.T, w *world) {
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		result, err := r.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+		before := w.held()
+		w.clock.Advance(time.Minute)
 
-	again, err := r.recordOutcomes(w.connection, true)
-	require.NoError(t, err)
-	require.Equal(t, result, again)
-	failed, err := r.recordFailure(w.connection, "late", "late")
-	require.NoError(t, err)
-	require.Equal(t, result, failed)
-	require.Equal(t, before, w.held())
+		again, err := r.recordOutcomes(w.connection, true)
+		require.NoError(t, err)
+		require.Equal(t, result, again)
+		failed, err := r.recordFailure(w.connection, "late", "late")
+		require.NoError(t, err)
+		require.Equal(t, result, failed)
+		require.Equal(t, before, w.held())
+	})
 }
 
 func TestWhoComesBackIsRestored(t *testing.T) {
-	w := setup(t, 2)
-	w.sync()
-	w.jamf.RemoveAccount(2)
-	require.Equal(t, 1, w.sync().Removed)
-	require.NotContains(t, w.usernames(), "user2")
-	w.jamf.RestoreAccount(2)
-	require.Equal(t, 1, w.sync().Added)
-	require.Contains(t, w.usernames(), "user2")
+	forEverySource(t, 2, func(t *testing.T, w *world) {
+		w.sync()
+		w.source.remove(2)
+		require.Equal(t, 1, w.sync().Removed)
+		require.NotContains(t, w.usernames(), "user2")
+		w.source.restore(2)
+		require.Equal(t, 1, w.sync().Added)
+		require.Contains(t, w.usernames(), "user2")
+	})
 }
 
 // A failure before anything was read is a sync with a number too.
 func TestRecordFailureChangesNothingElse(t *testing.T) {
-	w := setup(t, 4)
-	_, err := w.newRun().enableMonitors(w.connection)
-	require.NoError(t, err)
-	w.sync()
-	before := w.held()
-	w.jamf.RemoveAccount(2)
-	w.clock.Advance(time.Hour)
-	result, err := w.newRun().recordFailure(w.connection, "unreachable", "no answer")
-	require.NoError(t, err)
-	require.Equal(t, 2, result.Number)
-	require.Equal(t, db.Failed, result.Outcome)
-	for _, table := range dumped[1:] {
-		require.Equal(t, rowsOf(before, table), rowsOf(w.held(), table), table)
-	}
+	forEverySource(t, 4, func(t *testing.T, w *world) {
+		_, err := w.newRun().enableMonitors(w.connection)
+		require.NoError(t, err)
+		w.sync()
+		before := w.held()
+		w.source.remove(2)
+		w.clock.Advance(time.Hour)
+		result, err := w.newRun().recordFailure(w.connection, "unreachable", "no answer")
+		require.NoError(t, err)
+		require.Equal(t, 2, result.Number)
+		require.Equal(t, db.Failed, result.Outcome)
+		for _, table := range dumped[1:] {
+			require.Equal(t, rowsOf(before, table), rowsOf(w.held(), table), table)
+		}
+	})
 }
 
 // While a sync is held the monitors stay what they were: nobody's access is
 // said to be removed before a person has accepted it.
 func TestRecordHoldsWhatTakesTooMuchAway(t *testing.T) {
-	w := setup(t, 11)
-	r := w.newRun()
-	_, err := r.enableMonitors(w.connection)
-	require.NoError(t, err)
-	w.importStaff(new(w.clock.Now().Add(-2 * grace)))
-	before := w.sync()
-	for id := 2; id <= 7; id++ {
-		w.jamf.RemoveAccount(id)
-	}
-	w.clock.Advance(time.Hour)
-	held := w.sync()
-	require.Equal(t, db.Held, held.Outcome)
-	require.Equal(t, "held", held.Error)
-	require.Contains(t, held.Reason, "6 of 13")
-	require.Equal(t, before.Monitors, held.Monitors)
-	require.Len(t, w.usernames(), 12)
+	forEverySource(t, 11, func(t *testing.T, w *world) {
+		r := w.newRun()
+		_, err := r.enableMonitors(w.connection)
+		require.NoError(t, err)
+		w.importStaff(new(w.clock.Now().Add(-2 * grace)))
+		before := w.sync()
+		for id := 2; id <= 7; id++ {
+			w.source.remove(id)
+		}
+		w.clock.Advance(time.Hour)
+		held := w.sync()
+		require.Equal(t, db.Held, held.Outcome)
+		require.Equal(t, "held", held.Error)
+		require.Contains(t, held.Reason, fmt.Sprintf("6 of %d", 12+w.source.others()))
+		require.Equal(t, before.Monitors, held.Monitors)
+		require.Len(t, w.usernames(), 12)
 
-	r = w.newRun()
-	_, err = r.fetch(w.connection)
-	require.NoError(t, err)
-	accepted, err := r.recordOutcomes(w.connection, true)
-	require.NoError(t, err)
-	require.Equal(t, db.Applied, accepted.Outcome)
-	require.Equal(t, 6, accepted.Removed)
-	require.Equal(t, 3, accepted.Number)
+		r = w.newRun()
+		_, err = r.fetch(w.connection)
+		require.NoError(t, err)
+		accepted, err := r.recordOutcomes(w.connection, true)
+		require.NoError(t, err)
+		require.Equal(t, db.Applied, accepted.Outcome)
+		require.Equal(t, 6, accepted.Removed)
+		require.Equal(t, 3, accepted.Number)
+	})
 }
 
 // No account is active, so nobody who has left has one; but who has left?
@@ -139,7 +145,7 @@ func TestARosterThatComesDuringASyncIsTheOneItIsJudgedBy(t *testing.T) {
 	require.NoError(t, err)
 	w.importStaff(nil)
 	require.Equal(t, db.Passing, exitState(w.sync()))
-	w.jamf.SetFault(oncePage(accountsPath, 0, func() { w.importStaff(new(w.clock.Now().Add(-grace))) }))
+	w.jamf.SetFault(oncePage(w.source, 0, func() { w.importStaff(new(w.clock.Now().Add(-grace))) }))
 	r := w.newRun()
 	_, err = r.fetch(w.connection)
 	require.NoError(t, err)
@@ -178,8 +184,8 @@ func TestGraceEndsWithoutASync(t *testing.T) {
 func (w *world) importStaff(leave *time.Time) {
 	w.t.Helper()
 	var people []db.Person
-	for _, a := range w.jamf.Accounts() {
-		people = append(people, db.Person{Email: a.Email, ExitedAt: leave})
+	for _, name := range w.source.usernames() {
+		people = append(people, db.Person{Email: name + "@example.com", ExitedAt: leave})
 	}
 	require.NoError(w.t, w.record.ImportRoster(w.t.Context(), w.connection.Organization, people))
 }

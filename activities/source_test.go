@@ -13,6 +13,19 @@ import (
 // A source has checks of its own. These sources have lost theirs: what they
 // hand over is looked at once more before it is believed.
 func TestWhatASourceHandsOverIsCheckedAgain(t *testing.T) {
+	refuse := func(t *testing.T, w *world, change func(*directory.Page)) {
+		w.sync()
+		accounts := w.usernames()
+		for name, provider := range w.activities.Providers {
+			w.activities.Providers[name] = &altering{provider, change}
+		}
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.Equal(t, string(directory.Inconsistent), codeOf(err))
+		_, err = r.recordOutcomes(w.connection, true)
+		require.Error(t, err)
+		require.Equal(t, accounts, w.usernames())
+	}
 	for name, change := range map[string]func(*directory.Page){
 		"a user is lost on the way": func(page *directory.Page) {
 			if len(page.Users) == pageSize {
@@ -27,9 +40,22 @@ func TestWhatASourceHandsOverIsCheckedAgain(t *testing.T) {
 		"there is nobody": func(page *directory.Page) {
 			page.Users = nil
 			if page.Summary != nil {
-				page.Summary.Totals = map[directory.Kind]int{directory.Account: 0, directory.APIClient: 0}
+				for kind := range page.Summary.Totals {
+					page.Summary.Totals[kind] = 0
+				}
 			}
 		},
+		"a text cannot be kept": func(page *directory.Page) {
+			for i := range page.Users {
+				page.Users[i].Name = "\xff"
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forEverySource(t, 5, func(t *testing.T, w *world) { refuse(t, w, change) })
+		})
+	}
+	for name, change := range map[string]func(*directory.Page){
 		"there are only clients": func(page *directory.Page) {
 			if len(page.Users) > 0 && page.Users[0].Kind == directory.Account {
 				page.Users = nil
@@ -43,24 +69,8 @@ func TestWhatASourceHandsOverIsCheckedAgain(t *testing.T) {
 				delete(page.Summary.Totals, directory.APIClient)
 			}
 		},
-		"a text cannot be kept": func(page *directory.Page) {
-			for i := range page.Users {
-				page.Users[i].Name = "\xff"
-			}
-		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			w := setup(t, 5)
-			w.sync()
-			accounts := w.usernames()
-			w.activities.Providers = map[string]directory.Provider{directory.JamfPro: &altering{w.provider, change}}
-			r := w.newRun()
-			_, err := r.fetch(w.connection)
-			require.Equal(t, string(directory.Inconsistent), codeOf(err))
-			_, err = r.recordOutcomes(w.connection, true)
-			require.Error(t, err)
-			require.Equal(t, accounts, w.usernames())
-		})
+		t.Run(name, func(t *testing.T) { refuse(t, setup(t, 5), change) })
 	}
 }
 

@@ -33,51 +33,55 @@ func TestValidateNamesTheMissingPrivilege(t *testing.T) {
 }
 
 func TestValidateMakesAnAcceptedOfferTheConnectionsOwn(t *testing.T) {
-	w := setup(t, 1)
-	secret := w.jamf.RotateSecret("client")
-	_, err := w.newRun().validate(w.connection, 0)
-	require.Equal(t, string(directory.CredentialsRejected), codeOf(err))
-	require.NoError(t, w.record.ChangeState(t.Context(), w.connection.ID, db.StateChange{State: db.NeedsReconnect}))
+	forEverySource(t, 1, func(t *testing.T, w *world) {
+		w.source.reject()
+		_, err := w.newRun().validate(w.connection, 0)
+		require.Equal(t, directory.CredentialsRejected, directory.Code(codeOf(err)).General())
+		require.NoError(t, w.record.ChangeState(t.Context(), w.connection.ID, db.StateChange{State: db.NeedsReconnect}))
 
-	offer := w.offer(secret)
-	for range 2 { // as a worker does that dies before it can say so
-		_, err = w.newRun().validate(w.connection, offer)
+		good := w.source.renew()
+		offer := w.offer(good)
+		for range 2 { // as a worker does that dies before it can say so
+			_, err = w.newRun().validate(w.connection, offer)
+			require.NoError(t, err)
+		}
+		c, err := w.record.ConnectionByID(t.Context(), w.connection.ID)
 		require.NoError(t, err)
-	}
-	c, err := w.record.ConnectionByID(t.Context(), w.connection.ID)
-	require.NoError(t, err)
-	require.Equal(t, db.Active, c.State)
-	own, err := w.record.Credentials(t.Context(), w.connection.ID)
-	require.NoError(t, err)
-	require.Equal(t, secret, own.ClientSecret)
+		require.Equal(t, db.Active, c.State)
+		own, err := w.record.Credentials(t.Context(), w.connection.ID)
+		require.NoError(t, err)
+		require.Equal(t, good, own)
 
-	tokens := w.jamf.TokenRequests()
-	w.sync()
-	require.Equal(t, tokens, w.jamf.TokenRequests(), "the token of the validation is still good")
+		refreshes := w.source.refreshes()
+		w.sync()
+		require.Equal(t, refreshes, w.source.refreshes(), "the token of the validation is still good")
+	})
 }
 
 func TestValidateKeepsTheOldCredentialsWhereTheOfferIsRefused(t *testing.T) {
-	w := setup(t, 1)
-	_, err := w.newRun().validate(w.connection, w.offer("wrong"))
-	require.Equal(t, string(directory.CredentialsRejected), codeOf(err))
-	w.sync()
+	forEverySource(t, 1, func(t *testing.T, w *world) {
+		_, err := w.newRun().validate(w.connection, w.offer(directory.Credentials{ClientID: "client", ClientSecret: "wrong", APIToken: "wrong"}))
+		require.True(t, failureOf(err).NonRetryable())
+		w.sync()
+	})
 }
 
 func TestValidateOfADisconnectedConnection(t *testing.T) {
-	w := setup(t, 1)
-	_, err := execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID})
-	require.NoError(t, err)
-	_, err = w.newRun().validate(w.connection, 0)
-	require.Equal(t, activities.Disconnected, codeOf(err))
+	forEverySource(t, 1, func(t *testing.T, w *world) {
+		_, err := execute[any](w.newRun(), activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID})
+		require.NoError(t, err)
+		_, err = w.newRun().validate(w.connection, 0)
+		require.Equal(t, activities.Disconnected, codeOf(err))
 
-	_, err = w.newRun().validate(w.connection, w.offer("secret"))
-	require.NoError(t, err, "an offer connects it again")
-	w.sync()
+		_, err = w.newRun().validate(w.connection, w.offer(w.source.target().Credentials))
+		require.NoError(t, err, "an offer connects it again")
+		w.sync()
+	})
 }
 
-func (w *world) offer(secret string) int64 {
+func (w *world) offer(credentials directory.Credentials) int64 {
 	w.t.Helper()
-	offer, err := w.record.OfferCredentials(w.t.Context(), w.connection.ID, directory.Credentials{ClientID: "client", ClientSecret: secret})
+	offer, err := w.record.OfferCredentials(w.t.Context(), w.connection.ID, credentials)
 	require.NoError(w.t, err)
 	return offer
 }

@@ -18,7 +18,8 @@ type snapshotCounts struct {
 	present, presentHumans int
 	// taken is how many of them would be removed or no longer be active.
 	taken int
-	// admins is how many of them are active full administrators, and
+	// admins is how many of them are active full administrators, as package
+	// directory has them, and
 	// adminsKept how many of those would stay present and active.
 	admins, adminsKept int
 }
@@ -45,12 +46,16 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 			count(*) FILTER (WHERE admin AND s.status <> 'inactive')
 		FROM (
 			SELECT kind, source_id, status,
-				kind = 'account' AND status <> 'inactive' AND access_level = 'Full Access' AND 'Administrator' = ANY(roles) AS admin
+				kind = 'account' AND status <> 'inactive' AND CASE access_level
+					WHEN $3 THEN $4 = ANY(roles)
+					WHEN '' THEN array_to_string(roles, ',') ILIKE '%' || $5 || '%'
+					ELSE false
+				END AS admin
 			FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2)
 		) a LEFT JOIN (
 			SELECT kind, source_id, status FROM staged_accounts WHERE connection_id = $1
 		) s USING (kind, source_id)`,
-		connectionID, kindsRead(summary),
+		connectionID, kindsRead(summary), directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
 	).Scan(&c.present, &c.presentHumans, &c.taken, &c.admins, &c.adminsKept)
 	return c, err
 }

@@ -63,21 +63,27 @@ func TestBrake(t *testing.T) {
 		before, after []directory.User
 		held          bool
 	}{
-		"30 % is applied":                          {twenty, append(auditors(13), admin), false},
-		"more than 30 % is held":                   {twenty, append(auditors(12), admin), true},
-		"5 is applied, whatever their share":       {append(auditors(6), admin), append(auditors(1), admin), false},
-		"6 is held":                                {append(auditors(7), admin), append(auditors(1), admin), true},
-		"every administrator removed":              {twenty, auditors(19), true},
-		"every administrator deactivated":          {twenty, append(auditors(19), account("admin", inactive)), true},
-		"every administrator replaced":             {twenty, append(auditors(19), account("new")), true},
-		"one administrator of two":                 {append(auditors(3), admin, account("second")), append(auditors(3), admin), false},
-		"the inactive one of two administrators":   {append(auditors(3), admin, account("second", inactive)), append(auditors(3), admin), false},
-		"the only active one of two":               {append(auditors(3), admin, account("second", inactive)), append(auditors(3), account("second", inactive)), true},
-		"an administrator whose status is unknown": {append(auditors(3), admin), append(auditors(3), account("admin", unknownStatus)), false},
-		"inactive ones removed count too":          {append(deactivated(7), admin), []directory.User{admin}, true},
-		"inactive ones that stay do not":           {append(deactivated(7), admin), append(deactivated(7), admin), false},
-		"7 of 20 deactivated":                      {twenty, append(append(deactivated(7), auditors(19)[7:]...), admin), true},
-		"the first snapshot":                       {nil, twenty, false},
+		"30 % is applied":                             {twenty, append(auditors(13), admin), false},
+		"more than 30 % is held":                      {twenty, append(auditors(12), admin), true},
+		"5 is applied, whatever their share":          {append(auditors(6), admin), append(auditors(1), admin), false},
+		"6 is held":                                   {append(auditors(7), admin), append(auditors(1), admin), true},
+		"every administrator removed":                 {twenty, auditors(19), true},
+		"every administrator deactivated":             {twenty, append(auditors(19), account("admin", inactive)), true},
+		"every administrator replaced":                {twenty, append(auditors(19), account("new")), true},
+		"one administrator of two":                    {append(auditors(3), admin, account("second")), append(auditors(3), admin), false},
+		"the inactive one of two administrators":      {append(auditors(3), admin, account("second", inactive)), append(auditors(3), admin), false},
+		"the only active one of two":                  {append(auditors(3), admin, account("second", inactive)), append(auditors(3), account("second", inactive)), true},
+		"every administrator without an access level": {append(auditors(3), untold("admin", "Administrator")), auditors(3), true},
+		"every role of that name":                     {append(auditors(3), untold("admin", "Jamf ADMINS", "x")), auditors(3), true},
+		"one of two such":                             {append(auditors(3), untold("a", "Administrator"), untold("b", "Site admin")), append(auditors(3), untold("b", "Site admin")), false},
+		"auditors without an access level":            {[]directory.User{untold("a", "Auditor"), untold("b", "Custom")}, []directory.User{untold("b", "Custom")}, false},
+		"administrators of sites":                     {append(auditors(3), account("site", siteAccess)), auditors(3), false},
+		"what is no account, without an access level": {append(auditors(3), account("1", of(directory.DirectoryGroup), noLevel)), auditors(3), false},
+		"an administrator whose status is unknown":    {append(auditors(3), admin), append(auditors(3), account("admin", unknownStatus)), false},
+		"inactive ones removed count too":             {append(deactivated(7), admin), []directory.User{admin}, true},
+		"inactive ones that stay do not":              {append(deactivated(7), admin), append(deactivated(7), admin), false},
+		"7 of 20 deactivated":                         {twenty, append(append(deactivated(7), auditors(19)[7:]...), admin), true},
+		"the first snapshot":                          {nil, twenty, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,6 +94,14 @@ func TestBrake(t *testing.T) {
 			require.Equal(t, test.held, s.Outcome == Held, s.Reason)
 		})
 	}
+}
+
+func noLevel(u *directory.User)    { u.AccessLevel = "" }
+func siteAccess(u *directory.User) { u.AccessLevel = "Site Access" }
+
+// untold is an account of a source that tells no access levels.
+func untold(id string, roles ...string) directory.User {
+	return account(id, noLevel, func(u *directory.User) { u.Roles = roles })
 }
 
 func deactivated(n int) []directory.User {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -111,7 +112,7 @@ func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, summary dire
 	if err := applyDifferences(ctx, tx, connection.ID, summary, s); err != nil {
 		return err
 	}
-	if s.Accounts == 0 {
+	if s.Reason = leftOutReason(summary); s.Accounts == 0 {
 		s.Reason = emptyReason(connection.Scope, summary)
 	}
 	if err := recordReport(ctx, tx, connection.ID, s.Number, summary.Report); err != nil {
@@ -199,11 +200,21 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, summ
 	).Scan(&s.Added, &s.Changed, &s.Removed)
 }
 
+// leftOutReason says how much was read that is not on record, and why not; ""
+// when nothing was.
+func leftOutReason(summary directory.Summary) string {
+	var reasons []string
+	for _, what := range slices.Sorted(maps.Keys(summary.LeftOut)) {
+		reasons = append(reasons, fmt.Sprintf("left out: %s (%d)", what, summary.LeftOut[what]))
+	}
+	return strings.Join(reasons, "; ")
+}
+
 // emptyReason says why a sync that went well found nobody.
 func emptyReason(scope directory.Scope, summary directory.Summary) string {
 	reason := fmt.Sprintf("no users: the scope is %q, and the source lists none", scope)
-	for _, what := range slices.Sorted(maps.Keys(summary.LeftOut)) {
-		reason += fmt.Sprintf("; left out: %d %s", summary.LeftOut[what], what)
+	if leftOut := leftOutReason(summary); leftOut != "" {
+		reason += "; " + leftOut
 	}
 	for _, l := range summary.Limitations {
 		reason += fmt.Sprintf("; not read for want of %q: %s", l.Privilege, l.Lost)

@@ -267,10 +267,23 @@ func TestEmptyDirectorySaysWhy(t *testing.T) {
 	}, nil)
 	s := r.apply(c, key)
 	require.Equal(t, Applied, s.Outcome)
-	require.Equal(t, `no users: the scope is "admins", and the source lists none; left out: 1 of site a; left out: 2 of site b; not read for want of "Read Groups": groups`, s.Reason)
+	require.Equal(t, `no users: the scope is "admins", and the source lists none; left out: of site a (1); left out: of site b (2); not read for want of "Read Groups": groups`, s.Reason)
 	stored, err := r.SyncByNumber(r.ctx, c.ID, s.Number)
 	require.NoError(t, err)
 	require.Equal(t, s, stored)
+}
+
+func TestWhatIsLeftOutIsSaid(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	users := []directory.User{auditor("1")}
+	what := summary(users)
+	what.LeftOut = map[string]int{"who are deleted": 2, "of no role": 1}
+	key, _ := r.stage(c, what, users)
+	require.Equal(t, "left out: of no role (1); left out: who are deleted (2)", r.apply(c, key).Reason)
+	require.Empty(t, r.reload(c).Reason, "nothing is wrong with the connection")
+	require.Empty(t, r.sync(c, users...).Reason)
 }
 
 func TestHostileTextIsKeptAsItIs(t *testing.T) {

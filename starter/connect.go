@@ -114,8 +114,8 @@ func (o connectOptions) check(name string) error {
 		return usagef("--via is jamf or truto, not %q", o.via)
 	case o.via == "truto" && (o.url != "" || o.clientID != "" || o.secretFile != ""):
 		return usagef("--jamf-url, --client-id and --client-secret-file do not go with --via truto")
-	case o.via == "jamf" && (o.account != "" || o.tokenFile != ""):
-		return usagef("--integrated-account and --api-token-file go with --via truto")
+	case o.via == "jamf" && (o.account != "" || o.tokenFile != "" || o.trutoURL != truto.DefaultBaseURL):
+		return usagef("--integrated-account, --api-token-file and --truto-url go with --via truto")
 	case o.scope != string(directory.ScopeAdmins) && o.scope != string(directory.ScopeEveryone):
 		return usagef("--scope is admins or everyone, not %q", o.scope)
 	case o.every < workflows.MinInterval:
@@ -200,7 +200,7 @@ func (a *app) runConnect(ctx context.Context, record *db.DB, t client.Client, c 
 		return &failure{Code: "unexpected", Message: "stopped watching; connecting goes on", Hint: "`starter status " + c.Name + "` shows what becomes of it"}
 	}
 	if err != nil {
-		return err
+		return failureAt(c.Source, err)
 	}
 	following.says(workflows.StepDone)
 	a.say("")

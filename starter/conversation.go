@@ -34,7 +34,7 @@ func update(ctx context.Context, t client.Client, c db.Connection, name string, 
 			(app.Type() == workflows.ErrorSuperseded || app.Type() == acceptedUpdateLost) {
 			continue
 		}
-		return result, err
+		return result, failureAt(c.Source, err)
 	}
 }
 

@@ -46,6 +46,7 @@ Its data stays in JAMF_ACCESS_HOME (.local by default), and a second demo goes
 on with it. The first start on a machine builds Temporal's own server, which
 takes a few minutes once.`,
 		Example: `  starter demo
+  starter demo --via truto
   starter demo --accounts 2000 --exit`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), c, o) },

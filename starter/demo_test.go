@@ -32,6 +32,7 @@ func TestDemo(t *testing.T) {
 			h := newHome(t, name)
 			t.Run("ends by itself and leaves nothing running", h.demoEnds)
 			t.Run("keeps its data and ends on Ctrl-C", h.demoStaysUp)
+			t.Run("shows the same through Truto", h.demoThroughTruto)
 			t.Run("names the flag of a port that is taken", h.demoWithTakenPorts)
 		})
 	}
@@ -252,6 +253,19 @@ func (h *home) demoStaysUp(t *testing.T) {
 	require.Equal(t, 7, c.run("monitors", "demo", "--check").code)
 
 	require.Zero(t, p.interrupt(t), "%s", p)
+	require.Empty(t, h.processes(t), "it ends what it started before it ends")
+}
+
+func (h *home) demoThroughTruto(t *testing.T) {
+	p := h.demo(t, "--via", "truto", "--exit")
+	require.Zero(t, p.exit(t), "%s", p)
+	for _, shown := range []string{
+		"amara.abara", "The simulated Truto", "access-sync%2Fdemo-truto", "starter resync demo-truto",
+		"JAMF_ACCESS_REMOVED_ON_EXIT: failing", "JAMF_USER_MFA_ENABLED: failing",
+		"left out: users without any role or group (",
+	} {
+		require.Contains(t, p.stdout.String(), shown)
+	}
 	require.Empty(t, h.processes(t), "it ends what it started before it ends")
 }
 

@@ -89,11 +89,11 @@ type checkView struct {
 // viewCheck puts a check in the CLI's words, and returns the failure that it
 // is, if it is one.
 func viewCheck(c doctor.Check) (checkView, *failure) {
-	v := checkView{Name: c.Name, State: string(c.State), Error: c.Code, Message: c.Message, Remedy: c.Remedy}
+	v := checkView{Name: c.Name, State: string(c.State), Error: contractCode(c.Code), Message: c.Message, Remedy: c.Remedy}
 	if c.State != doctor.Failing {
 		return v, nil
 	}
-	failed := &failure{Code: c.Code, Message: c.Message, Hint: hints[c.Code]}
+	failed := &failure{Code: contractCode(c.Code), Message: c.Message, Hint: hints[c.Code]}
 	if c.Err != nil {
 		failed = failureOf(c.Err)
 	}

@@ -81,7 +81,7 @@ func failureOf(err error) *failure {
 			Hint: "start a local stack with `starter dev`, or set DATABASE_URL (and JAMF_ACCESS_HOME to a stack's folder)"}
 	}
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
-		f := &failure{Code: app.Type(), Message: app.Message(), Hint: hints[app.Type()]}
+		f := &failure{Code: contractCode(app.Type()), Message: app.Message(), Hint: advice("", app.Type())}
 		if f.Code == activities.Disconnected {
 			f.Code = "not_found"
 		}
@@ -111,16 +111,4 @@ func failureOf(err error) *failure {
 		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + e.Error(), Hint: "is it running?"}
 	}
 	return &failure{Code: "unexpected", Message: err.Error(), Hint: ""}
-}
-
-// hints say what to do about a failed sync, by its code.
-var hints = map[string]string{
-	string(directory.CredentialsRejected): "check the client id and the client secret in Jamf Pro under Settings > API roles and clients, and that the client is enabled",
-	string(directory.MissingPrivilege):    "add the privilege to the API role in Jamf Pro under Settings > API roles and clients, then try again",
-	string(directory.Unreachable):         "check the URL in a browser, and that this machine's worker may reach it",
-	string(directory.Inconsistent):        "nothing was changed; try again, and if it stays so ask Jamf about the server",
-	"held":                                "look at what is gone in Jamf; if it is right, accept it: `starter resync NAME --accept-removals`",
-	"interrupted":                         "try again: `starter resync NAME`",
-	activities.Disconnected:               "`starter reconnect` with new credentials connects it again",
-	activities.NotFound:                   "`starter list` shows what there is",
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/activities/directory/httpclient"
 	"jamf-access-review/activities/directory/truto"
@@ -55,11 +56,15 @@ func (a *app) reconnect(ctx context.Context, name string, o reconnectOptions) er
 	if err != nil {
 		return err
 	}
-	reconnect := a.reconnectJamf
-	if c.Source == directory.Truto {
-		reconnect = a.reconnectTruto
+	switch {
+	case c.Source == directory.Truto && (o.clientID != "" || o.secretFile != ""):
+		return usagef("%s is read through Truto, which keeps what Jamf Pro is logged in to with: --client-id and --client-secret-file do not go with it", c.Name)
+	case c.Source == directory.Truto:
+		return a.reconnectTruto(ctx, record, t, c, o)
+	case o.tokenFile != "":
+		return usagef("%s is not read through Truto: --api-token-file does not go with it", c.Name)
 	}
-	return reconnect(ctx, record, t, c, o)
+	return a.reconnectJamf(ctx, record, t, c, o)
 }
 
 func (a *app) reconnectJamf(ctx context.Context, record *db.DB, t client.Client, c db.Connection, o reconnectOptions) error {
@@ -77,23 +82,24 @@ func (a *app) reconnectJamf(ctx context.Context, record *db.DB, t client.Client,
 	if err != nil {
 		return err
 	}
-	return a.offer(ctx, record, t, c, directory.Credentials{ClientID: o.clientID, ClientSecret: secret})
-}
-
-// offer offers credentials to a connection and shows what came of it.
-func (a *app) offer(ctx context.Context, record *db.DB, t client.Client, c db.Connection, credentials directory.Credentials) error {
-	offer, err := record.OfferCredentials(ctx, c.ID, credentials)
+	result, err := a.offer(ctx, record, t, c, directory.Credentials{ClientID: o.clientID, ClientSecret: secret})
 	if err != nil {
 		return err
+	}
+	return a.showSynced(ctx, c.Name, result.Number)
+}
+
+// offer offers credentials to a connection, and waits for its sync with them.
+func (a *app) offer(ctx context.Context, record *db.DB, t client.Client, c db.Connection, credentials directory.Credentials) (activities.SyncResult, error) {
+	offer, err := record.OfferCredentials(ctx, c.ID, credentials)
+	if err != nil {
+		return activities.SyncResult{}, err
 	}
 	a.say("Reconnecting %s", c.Name)
 	following := a.follow(ctx, t, workflows.AccessSyncID(c.Name))
 	result, err := update(ctx, t, c, workflows.ReconnectMessage, workflows.ReconnectRequest{Offer: offer})
 	following.stop()
-	if err != nil {
-		return err
-	}
-	return a.showSynced(ctx, c.Name, result.Number)
+	return result, err
 }
 
 // reconnectTruto goes on with what is at Truto already, or says how a person
@@ -104,12 +110,26 @@ func (a *app) reconnectTruto(ctx context.Context, record *db.DB, t client.Client
 	if err != nil {
 		return err
 	}
-	err = a.offer(ctx, record, t, c, credentials)
-	if err == nil || failureOf(err).Code != string(directory.CredentialsRejected) {
+	result, err := a.offer(ctx, record, t, c, credentials)
+	code := contractCode(result.Error)
+	if err != nil {
+		code = failureOf(err).Code
+	}
+	switch {
+	case code == string(directory.CredentialsRejected):
+		return a.showLinkToken(ctx, record, c, credentials)
+	case err != nil:
 		return err
 	}
+	return a.showSynced(ctx, c.Name, result.Number)
+}
+
+func (a *app) showLinkToken(ctx context.Context, record *db.DB, c db.Connection, credentials directory.Credentials) error {
 	link, err := truto.NewProvider(httpclient.Config{}).LinkToken(ctx, directory.Settings{BaseURL: c.BaseURL, Account: c.Account}, credentials)
 	if err != nil {
+		return failureOfSource(c.Source, err)
+	}
+	if c, err = record.Connection(ctx, c.Name); err != nil {
 		return err
 	}
 	if a.format == output.JSON {

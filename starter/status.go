@@ -110,8 +110,8 @@ func printStatus(w io.Writer, v statusView) {
 	if s := v.LastSync; s != nil {
 		line("Last sync", "number %d, %s, %s", s.Number, s.Outcome, ago(*s.FinishedAt))
 		line("", "%d accounts, %d added, %d changed, %d removed", s.Accounts, s.Added, s.Changed, s.Removed)
-		if s.Reason != "" {
-			line("", "%s", s.Reason)
+		for _, reason := range reasons(s.Reason) {
+			line("", "%s", reason)
 		}
 	}
 	for _, m := range v.Monitors {

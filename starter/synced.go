@@ -27,7 +27,7 @@ func (a *app) showSynced(ctx context.Context, name string, number int) error {
 	if err != nil {
 		return err
 	}
-	failed := syncFailure(name, sync)
+	failed := syncFailure(c, sync)
 	if a.format == output.JSON {
 		v := syncedView{
 			Connection: c.Name, State: string(c.State), Source: c.Source, SourceVersion: c.Report.Version,
@@ -52,8 +52,8 @@ func (a *app) showSynced(ctx context.Context, name string, number int) error {
 func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) {
 	fmt.Fprintf(a.out, "%s is %s. Sync %d: %d accounts, %d added, %d changed, %d removed.\n",
 		c.Name, c.State, sync.Number, sync.Accounts, sync.Added, sync.Changed, sync.Removed)
-	if sync.Reason != "" {
-		fmt.Fprintf(a.out, "  %s\n", output.Clean(sync.Reason))
+	for _, reason := range reasons(sync.Reason) {
+		fmt.Fprintf(a.out, "  %s\n", output.Clean(reason))
 	}
 	for _, m := range monitors {
 		fmt.Fprintf(a.out, "  %-27s  %s\n", m.Code, m.State)
@@ -67,14 +67,17 @@ func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) 
 }
 
 // syncFailure is the failure that a sync's outcome is, or nil.
-func syncFailure(name string, s db.Sync) *failure {
+func syncFailure(c db.Connection, s db.Sync) *failure {
 	switch s.Outcome {
 	case db.Applied:
 		return nil
 	case db.Held:
-		return &failure{Code: "held", Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, name, s.Reason),
-			Hint: fmt.Sprintf("look at what is gone in Jamf; if it is right, accept it: `starter resync %s --accept-removals`", name)}
+		return &failure{Code: "held", Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, c.Name, s.Reason),
+			Hint: fmt.Sprintf("look at what is gone in Jamf; if it is right, accept it: `starter resync %s --accept-removals`", c.Name)}
 	default:
-		return &failure{Code: s.Error, Message: fmt.Sprintf("sync %d of %s failed: %s", s.Number, name, s.Reason), Hint: hints[s.Error]}
+		return &failure{
+			Code: contractCode(s.Error), Message: fmt.Sprintf("sync %d of %s failed: %s", s.Number, c.Name, s.Reason),
+			Hint: advice(c.Source, s.Error),
+		}
 	}
 }

@@ -1,12 +1,13 @@
 package main_test
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/truto/trutotest"
 )
 
@@ -15,11 +16,15 @@ func trutoSetup(t *testing.T) (*subject, *trutotest.Server) {
 	t.Helper()
 	s := setup(t)
 	truto := trutotest.New(trutotest.Config{APIToken: s.secret})
-	for _, who := range []string{"ada", "bob"} {
-		truto.AddUser(trutotest.User{Username: username(who), Emails: []string{email(who)}, Name: "Canary " + who, Status: "active", Roles: []string{"Administrator"}})
-	}
+	addToTruto(truto, "ada", "Administrator")
+	addToTruto(truto, "bob", "Auditor")
+	addToTruto(truto, "cleo", "Enrollment Only")
 	s.url = serve(t, truto)
 	return s, truto
+}
+
+func addToTruto(truto *trutotest.Server, who, role string) string {
+	return truto.AddUser(trutotest.User{Username: username(who), Emails: []string{email(who)}, Name: "Canary " + who, Status: "active", Roles: []string{role}})
 }
 
 func (s *subject) viaTruto(more ...string) []string {
@@ -36,43 +41,86 @@ func (s *subject) connectViaTruto(more ...string) syncedDoc {
 	return doc
 }
 
-func TestTrutoFillsTheSameRecord(t *testing.T) {
+func TestTrutoTellsWhoHasASecondFactor(t *testing.T) {
 	t.Parallel()
 	s, truto := trutoSetup(t)
+	for _, u := range truto.Users() {
+		truto.UpdateUser(u.ID, func(u *trutotest.User) { u.MFA = new(true) })
+	}
+	truto.AddUser(trutotest.User{Username: username("owner"), Roles: []string{"Device Owner"}})
 	doc := s.connectViaTruto()
-	require.Equal(t, "truto", doc.Source)
-	require.Equal(t, "applied", doc.Sync.Outcome)
-	require.Equal(t, []string{username("ada"), username("bob")}, usernames(s.users(), "account"))
-
-	truto.UpdateUser(truto.Users()[1].ID, func(u *trutotest.User) { u.Status = "inactive" })
-	require.Equal(t, 1, s.resync().Sync.Changed)
-	changes := s.changesOf(2)
-	require.Equal(t, map[string]any{"status": "inactive"}, changes[0].After)
+	require.Equal(t, "passing", s.monitor(mfaEnabled).State)
+	require.Equal(t, 3, doc.Sync.Accounts)
+	require.Contains(t, doc.Sync.Reason, "left out: users whose roles are not administrative (1)")
+	dan := addToTruto(truto, "dan", "Custom")
+	s.resync()
+	require.Equal(t, "not_evaluable", s.monitor(mfaEnabled).State, "it is not told of dan")
+	truto.UpdateUser(dan, func(u *trutotest.User) { u.MFA = new(false) })
+	s.resync()
+	require.Equal(t, "failing", s.monitor(mfaEnabled).State)
 }
 
+// What nobody but a person at Truto can mend is said at once, each with what
+// to do.
 func TestTrutoRefusals(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		upset func(*trutotest.Server)
+		upset func(*subject, *trutotest.Server)
 		code  int
 		error string
 		said  string
+		hint  string
+		state string // of a connection that was there before
 	}{
-		"another integration": {func(s *trutotest.Server) { s.SetIntegration("okta") }, 5, "unreachable", "okta"},
-		"blocked":             {func(s *trutotest.Server) { s.SetBlocked(true) }, 5, "unreachable", "blocked"},
-		"needs_reauth":        {func(s *trutotest.Server) { s.SetStatus("needs_reauth") }, 3, "credentials_rejected", ""},
-		"validation_error":    {func(s *trutotest.Server) { s.SetStatus("validation_error") }, 3, "credentials_rejected", ""},
-		"the wrong API token": {func(s *trutotest.Server) { s.SetFault(faults.On("/", trutotest.Refused(401))) }, 5, "unreachable", "API token"},
+		"another integration": {func(_ *subject, t *trutotest.Server) { t.SetIntegration("okta") }, 5, "unreachable", "okta", "that it is of Jamf", "active"},
+		"blocked":             {func(_ *subject, t *trutotest.Server) { t.SetBlocked(true) }, 5, "unreachable", "blocked", "unblock", "active"},
+		"post_install_error":  {func(_ *subject, t *trutotest.Server) { t.SetStatus("post_install_error") }, 5, "unreachable", "post_install_error", "setup", "active"},
+		"needs_reauth": {func(_ *subject, t *trutotest.Server) {
+			t.SetStatus("needs_reauth")
+			t.SetRefresh(trutotest.RefreshFails)
+		}, 3, "credentials_rejected", "authorise", "link token", "needs_reconnect"},
+		"validation_error":    {func(_ *subject, t *trutotest.Server) { t.SetStatus("validation_error") }, 3, "credentials_rejected", "validation_error", "last error in Truto", "needs_reconnect"},
+		"the wrong API token": {func(s *subject, t *trutotest.Server) { t.RevokeToken(s.secret) }, 5, "unreachable", "API token", "TRUTO_API_TOKEN", "active"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name+", at first", func(t *testing.T) {
 			t.Parallel()
 			s, truto := trutoSetup(t)
-			c.upset(truto)
+			c.upset(s, truto)
 			failed := s.withToken().refuse(c.code, c.error, s.viaTruto()...)
 			require.Contains(t, failed.Message, c.said)
+			require.Contains(t, failed.Hint, c.hint)
 			s.refuse(6, "not_found", "status", s.name)
+			require.Equal(t, 1, truto.Requests()["/integrated-account/{id}/capabilities"], "no other try would help")
+		})
+		t.Run(name+", later", func(t *testing.T) {
+			t.Parallel()
+			s, truto := trutoSetup(t)
+			s.connectViaTruto()
+			before := s.users()
+			c.upset(s, truto)
+			failed := s.failResync(c.code, c.error)
+			require.Equal(t, c.error, failed.Error)
+			require.Contains(t, failed.Message, c.said)
+			require.Contains(t, failed.Hint, c.hint)
+			require.Equal(t, c.state, failed.State)
+			require.Equal(t, c.error, s.syncs()[0].Error)
+			require.NotNil(t, s.status().NextSyncAt, "it looks again by itself")
+			require.Equal(t, before, s.users())
 		})
 	}
+}
+
+// Truto allows 50 requests in 10 s. Reading each of these users takes more.
+func TestARunAtTrutosRateIsNeverRefused(t *testing.T) {
+	t.Parallel()
+	s, truto := trutoSetup(t)
+	for i := range 55 {
+		addToTruto(truto, fmt.Sprintf("extra-%d", i), "Auditor")
+	}
+	truto.SetQuirks(trutotest.Quirks{NamesOnly: true})
+	require.Equal(t, 58, s.connectViaTruto().Sync.Accounts)
+	require.Greater(t, truto.Requests()[trutotest.UsersPath+"/{id}"], 50)
+	require.Zero(t, truto.Answered(http.StatusTooManyRequests))
 }
 
 func TestAnAccountThatIsAuthorisedAgainAtTrutoGoesOnByItself(t *testing.T) {
@@ -86,23 +134,51 @@ func TestAnAccountThatIsAuthorisedAgainAtTrutoGoesOnByItself(t *testing.T) {
 	require.Equal(t, "needs_reconnect", status.State)
 	require.NotNil(t, status.NextSyncAt, "it looks again by itself")
 
-	answer := ask[map[string]string](s.cli, "reconnect", s.name)
-	require.NotEmpty(t, answer["link_token"])
-	tokens.Store(answer["link_token"], true)
-	require.True(t, truto.Authorise(answer["link_token"]))
+	require.True(t, truto.Authorise(s.linkToken()))
 	require.Equal(t, "applied", s.resync().Sync.Outcome)
 	require.Equal(t, "active", s.status().State)
+
+	// By itself is at the next interval, too.
+	truto.Reject()
+	s.failResync(3, "credentials_rejected")
+	link := s.linkToken()
+	s.ok("reschedule", s.name, "--every", "10s")
+	require.True(t, truto.Authorise(link))
+	await(t, "the connection to go on", func() bool { return s.status().State == "active" })
 }
 
-func TestAnAPITokenThatIsOursToMendDoesNotMarkTheConnection(t *testing.T) {
+// linkToken is the one that reconnect prints.
+func (s *subject) linkToken() string {
+	s.t.Helper()
+	answer := ask[map[string]string](s.cli, "reconnect", s.name)
+	require.NotEmpty(s.t, answer["link_token"])
+	require.Contains(s.t, answer["message"], "Truto's link dialogue")
+	require.Equal(s.t, "needs_reconnect", answer["state"])
+	tokens.Store(answer["link_token"], true)
+	return answer["link_token"]
+}
+
+// Truto does not know yet what Jamf Pro will say.
+func TestAReconnectThatJamfRejectsOnlyWhenItIsReadPrintsALinkToken(t *testing.T) {
+	t.Parallel()
+	s, truto := trutoSetup(t)
+	s.connectViaTruto()
+	truto.Reject()
+	truto.SetRefresh(trutotest.RefreshFails)
+	require.True(t, truto.Authorise(s.linkToken()))
+}
+
+func TestANewAPITokenTakesThePlaceOfTheOld(t *testing.T) {
 	t.Parallel()
 	s, truto := trutoSetup(t)
 	s.connectViaTruto()
 	truto.RevokeToken(s.secret)
-	failed := s.failResync(5, "unreachable")
-	require.Contains(t, failed.Sync.Reason, "API token")
-	require.Equal(t, "active", s.status().State)
-	truto.AddToken(s.secret)
+	s.failResync(5, "unreachable")
+	secret := newSecret()
+	failed := s.with("TRUTO_API_TOKEN="+secret).refuse(5, "unreachable", "reconnect", s.name)
+	require.Contains(t, failed.Hint, "TRUTO_API_TOKEN")
+	truto.AddToken(secret)
+	require.Equal(t, "applied", ask[syncedDoc](s.with("TRUTO_API_TOKEN="+secret), "reconnect", s.name).Sync.Outcome)
 	require.Equal(t, "applied", s.resync().Sync.Outcome)
 }
 
@@ -113,6 +189,7 @@ func TestAScopeThatTrutoLacksIsNamed(t *testing.T) {
 	truto.Lack("Read Accounts")
 	failed := s.failResync(4, "missing_privilege")
 	require.Contains(t, failed.Sync.Reason, "Read Accounts")
+	require.Contains(t, failed.Hint, "what Truto logs in with")
 	require.Equal(t, "active", s.status().State)
 }
 
@@ -120,8 +197,13 @@ func TestOptionsOfOneWayDoNotGoWithTheOther(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for _, args := range []string{
-		"--via carrier-pigeon", "--via truto --jamf-url https://acme.example", "--integrated-account 1",
+		"--via carrier-pigeon", "--via truto --jamf-url https://acme.example", "--integrated-account 1", "--truto-url https://acme.example",
 	} {
 		s.refuse(2, "usage", append([]string{"connect", s.name, "--confirm-admin"}, strings.Fields(args)...)...)
 	}
+	s.connect()
+	s.refuse(2, "usage", "reconnect", s.name, "--api-token-file", "-")
+	via, _ := trutoSetup(t)
+	via.connectViaTruto()
+	via.refuse(2, "usage", "reconnect", via.name, "--client-id", "1")
 }

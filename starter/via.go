@@ -35,6 +35,8 @@ const jamfPrivileges = `  Privileges that the API role in Jamf Pro needs
 const trutoPrivileges = `  What Truto needs
     an integrated account of Jamf that is active, and an API token of its
     environment; the users pass through Truto on their way here
+  Privileges that what Truto logs in to Jamf Pro with needs
+    Read Accounts                required
 `
 
 // way is a way to a directory of users: what to show and what to ask for.

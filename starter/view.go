@@ -28,7 +28,7 @@ type syncView struct {
 
 func viewSync(s db.Sync) syncView {
 	v := syncView{
-		Number: s.Number, Trigger: string(s.Trigger), Outcome: string(s.Outcome), Error: s.Error, Reason: s.Reason,
+		Number: s.Number, Trigger: string(s.Trigger), Outcome: string(s.Outcome), Error: contractCode(s.Error), Reason: s.Reason,
 		StartedAt: seconds(s.StartedAt), Accounts: s.Accounts, Added: s.Added, Changed: s.Changed, Removed: s.Removed, Requests: s.Requests,
 	}
 	if s.FinishedAt != nil {

@@ -12,6 +12,14 @@ import (
 // tell prints a sentence as a command's answer.
 func (a *app) tell(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
 
+// reasons are the parts of a sync's reason, each for a line of its own.
+func reasons(reason string) []string {
+	if reason == "" {
+		return nil
+	}
+	return strings.Split(reason, "; ")
+}
+
 // when is a time as tables show it.
 func when(t *time.Time) string {
 	if t == nil {

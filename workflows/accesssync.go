@@ -216,10 +216,10 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 
 // outlook works out what a sync's end means for the next one.
 func (s *accessSyncRun) outlook(ctx workflow.Context, p problem) Outlook {
-	switch failures := s.in.Failures + 1; p.code {
+	switch failures := s.in.Failures + 1; directory.Code(p.code).General() {
 	case "":
 		return Outlook{NextSyncAt: s.nextSync(ctx)}
-	case string(directory.CredentialsRejected):
+	case directory.CredentialsRejected:
 		return Outlook{Rejected: true, Failures: failures, Reason: p.reason, NextSyncAt: s.nextSync(ctx)}
 	default:
 		retry := retrySync(s.in.Connection.Name, s.nextSync(ctx), workflow.Now(ctx), failures)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Code classifies what went wrong at a source. Codes are part of the CLI's
-// contract.
+// Code classifies what went wrong at a source. General codes are part of the
+// CLI's contract.
 type Code string
 
 const (
@@ -26,6 +26,39 @@ const (
 	// Inconsistent: the answers contradict themselves or are not whole.
 	Inconsistent Code = "inconsistent_source"
 )
+
+// Codes of sources that are read through somebody else. Each says more than the
+// code of the contract that it comes under, so that people get the advice that
+// fits. None of them mends itself, so nothing is tried again.
+const (
+	// NeedsReauth (CredentialsRejected): a person has to authorise the account
+	// at the one in between again.
+	NeedsReauth Code = "needs_reauth"
+	// ValidationError (CredentialsRejected): the one in between could not
+	// validate what it logs in with.
+	ValidationError Code = "validation_error"
+	// APITokenRejected (Unreachable): the one in between does not accept the
+	// operator's own token, or not for this.
+	APITokenRejected Code = "api_token_rejected"
+	// AccountBlocked (Unreachable): the account is blocked at the one in
+	// between.
+	AccountBlocked Code = "account_blocked"
+	// AccountUnusable (Unreachable): the account is not there, is of something
+	// else, or was not set up completely.
+	AccountUnusable Code = "account_unusable"
+)
+
+// General returns the code of the contract that c comes under: c itself if it
+// is one.
+func (c Code) General() Code {
+	switch c {
+	case NeedsReauth, ValidationError:
+		return CredentialsRejected
+	case APITokenRejected, AccountBlocked, AccountUnusable:
+		return Unreachable
+	}
+	return c
+}
 
 // Error is a failure at a source. Its text may be shown, logged and kept in
 // workflow histories: it never holds a secret, a person's data or a body.

@@ -145,23 +145,31 @@ func (e *examination) examineAccess(ctx context.Context) {
 // judge tells by which error came which steps had gone well.
 func (e *examination) judge(report directory.Report, err error) {
 	failed := directory.AsError(err)
+	var code directory.Code
+	if failed != nil {
+		code = failed.Code.General()
+	}
 	switch {
 	case err != nil && failed == nil:
 		e.failWith(checkURL, err, "see the lines above; try again")
 		e.skip(checkURL, checkToken, checkVersion, checkPrivilege)
 		return
-	case failed != nil && failed.Code == directory.Busy:
+	case code == directory.Busy:
 		e.warn(checkURL, "nothing: syncs wait for it", "it is busy: %s", failed.Message)
 		e.skip(checkURL, checkToken, checkVersion, checkPrivilege)
 		return
-	case failed != nil && failed.Code != directory.CredentialsRejected && failed.Code != directory.MissingPrivilege:
+	case failed != nil && code != directory.CredentialsRejected && code != directory.MissingPrivilege:
 		e.failWith(checkURL, err, "")
 		e.skip(checkURL, checkToken, checkVersion, checkPrivilege)
 		return
 	}
 	e.ok(checkURL, "%s answers as it should%s", e.connection.BaseURL, asSeen)
-	if failed != nil && failed.Code == directory.CredentialsRejected {
-		e.failWith(checkToken, err, "`starter reconnect "+e.connection.Name+"` with new credentials; is the client enabled in Jamf Pro, and has it a role?")
+	if code == directory.CredentialsRejected {
+		remedy := "`starter reconnect " + e.connection.Name + "` with new credentials; is the client enabled in Jamf Pro, and has it a role?"
+		if e.connection.Source == directory.Truto {
+			remedy = "" // each of its codes has its own
+		}
+		e.failWith(checkToken, err, remedy)
 		e.skip(checkToken, checkVersion, checkPrivilege)
 		return
 	}

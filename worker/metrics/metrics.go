@@ -92,7 +92,7 @@ func (m *Metrics) begin(source string) {
 
 // SyncEnded counts a sync of a connection to a source that has ended.
 func (m *Metrics) SyncEnded(source string, s db.Sync) {
-	m.syncs.WithLabelValues(source, string(s.Outcome), s.Error).Inc()
+	m.syncs.WithLabelValues(source, string(s.Outcome), string(directory.Code(s.Error).General())).Inc()
 	if s.FinishedAt != nil {
 		m.durations.WithLabelValues(source, string(s.Outcome)).Observe(s.FinishedAt.Sub(s.StartedAt).Seconds())
 	}

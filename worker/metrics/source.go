@@ -66,7 +66,7 @@ func (p provider) RefreshToken(ctx context.Context, s directory.Settings, c dire
 }
 
 func (p provider) tokenAsked(err error) error {
-	code := string(directory.CodeOf(err))
+	code := string(directory.CodeOf(err).General())
 	if err != nil && code == "" {
 		code = "interrupted"
 	}

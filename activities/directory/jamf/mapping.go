@@ -18,7 +18,7 @@ const (
 func accessLevel(word text) string {
 	switch word {
 	case "FullAccess":
-		return "Full Access"
+		return directory.FullAccess
 	case "SiteAccess":
 		return "Site Access"
 	case "GroupBasedAccess", "GroupAccess":
@@ -31,7 +31,7 @@ func accessLevel(word text) string {
 func roleName(word text) string {
 	switch word {
 	case "ADMINISTRATOR":
-		return "Administrator"
+		return directory.Administrator
 	case "AUDITOR":
 		return "Auditor"
 	case "ENROLLMENT", "ENROLLMENT_ONLY":

@@ -39,17 +39,17 @@ func TestProbeSaysWhatIsWrong(t *testing.T) {
 		code   directory.Code
 		says   string
 	}{
-		"another integration":  {func(b *bundle) { b.server.SetIntegration("Okta") }, directory.Unreachable, `"Okta"`},
+		"another integration":  {func(b *bundle) { b.server.SetIntegration("Okta") }, directory.AccountUnusable, `"Okta"`},
 		"no integration":       {capabilities(trutotest.Set("integration", nil)), directory.Unreachable, "which integration"},
-		"blocked":              {func(b *bundle) { b.server.SetBlocked(true) }, directory.Unreachable, "unblock"},
-		"blocked, as refused":  {capabilities(trutotest.Refused(503)), directory.Unreachable, "unblock"},
-		"needs_reauth":         {func(b *bundle) { b.server.SetStatus(trutotest.NeedsReauth) }, directory.CredentialsRejected, "link token"},
-		"validation_error":     {func(b *bundle) { b.server.SetStatus(trutotest.ValidationError) }, directory.CredentialsRejected, "validation_error"},
-		"post_install_error":   {func(b *bundle) { b.server.SetStatus(trutotest.PostInstallError) }, directory.Unreachable, "post_install_error"},
+		"blocked":              {func(b *bundle) { b.server.SetBlocked(true) }, directory.AccountBlocked, "unblocked"},
+		"blocked, as refused":  {capabilities(trutotest.Refused(503)), directory.AccountBlocked, "unblocked"},
+		"needs_reauth":         {func(b *bundle) { b.server.SetStatus(trutotest.NeedsReauth) }, directory.NeedsReauth, "link token"},
+		"validation_error":     {func(b *bundle) { b.server.SetStatus(trutotest.ValidationError) }, directory.ValidationError, "validation_error"},
+		"post_install_error":   {func(b *bundle) { b.server.SetStatus(trutotest.PostInstallError) }, directory.AccountUnusable, "post_install_error"},
 		"connecting":           {func(b *bundle) { b.server.SetStatus(trutotest.Connecting) }, directory.Busy, "still being connected"},
-		"wrong API token":      {func(b *bundle) { b.server.RevokeToken("token") }, directory.Unreachable, "TRUTO_API_TOKEN"},
-		"forbidden API token":  {capabilities(trutotest.Refused(403)), directory.Unreachable, "access to the integrated account"},
-		"unknown account":      {func(b *bundle) { b.settings.Account = "0-0" }, directory.Unreachable, "environment"},
+		"wrong API token":      {func(b *bundle) { b.server.RevokeToken("token") }, directory.APITokenRejected, "does not accept the API token"},
+		"forbidden API token":  {capabilities(trutotest.Refused(403)), directory.APITokenRejected, "access to the integrated account"},
+		"unknown account":      {func(b *bundle) { b.settings.Account = "0-0" }, directory.AccountUnusable, "environment"},
 		"a firewall":           {capabilities(trutotest.HTML(403)), directory.Unreachable, "does not look like Truto"},
 		"markup":               {capabilities(trutotest.HTML(200)), directory.Unreachable, "does not look like Truto"},
 		"another 401":          {capabilities(trutotest.HTML(401)), directory.Unreachable, "does not look like Truto"},
@@ -78,9 +78,9 @@ func TestARejectedConnectionIsRefreshedOnce(t *testing.T) {
 		want    directory.Code // "" when the read goes on
 	}{
 		"it helps":         {trutotest.RefreshMends, ""},
-		"it does not help": {trutotest.RefreshUseless, directory.CredentialsRejected},
-		"it fails":         {trutotest.RefreshFails, directory.CredentialsRejected},
-		"it is rejected":   {trutotest.RefreshRejected, directory.CredentialsRejected},
+		"it does not help": {trutotest.RefreshUseless, directory.NeedsReauth},
+		"it fails":         {trutotest.RefreshFails, directory.NeedsReauth},
+		"it is rejected":   {trutotest.RefreshRejected, directory.NeedsReauth},
 	} {
 		for when, before := range map[string]func(*bundle){
 			"from the start": func(b *bundle) { b.server.Reject() },
@@ -147,7 +147,7 @@ func TestAReconnectedAccountGoesOn(t *testing.T) {
 	b.server.SetRefresh(trutotest.RefreshUseless)
 	b.server.Reject()
 	_, err := readThrough(t, b)
-	wantCode(t, err, directory.CredentialsRejected)
+	wantCode(t, err, directory.NeedsReauth)
 
 	link, err := b.provider.LinkToken(t.Context(), b.settings, b.credentials)
 	if err != nil || !b.server.Authorise(link) {
@@ -184,21 +184,24 @@ func TestRequestTokenAsksNobody(t *testing.T) {
 
 func TestSettingsThatCannotBe(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*bundle){
-		"no token":              func(b *bundle) { b.credentials.APIToken = " " },
-		"no account":            func(b *bundle) { b.settings.Account = "" },
-		"account with a path":   func(b *bundle) { b.settings.Account = "../x" },
-		"account of dots":       func(b *bundle) { b.settings.Account = ".." },
-		"unencrypted":           func(b *bundle) { b.settings.BaseURL = "http://api.truto.example" },
-		"metadata address":      func(b *bundle) { b.settings.BaseURL = "https://169.254.169.254" },
-		"address with password": func(b *bundle) { b.settings.BaseURL = "https://me:canary@api.truto.example" },
+	for name, c := range map[string]struct {
+		change func(*bundle)
+		code   directory.Code
+	}{
+		"no token":              {func(b *bundle) { b.credentials.APIToken = " " }, directory.APITokenRejected},
+		"no account":            {func(b *bundle) { b.settings.Account = "" }, directory.AccountUnusable},
+		"account with a path":   {func(b *bundle) { b.settings.Account = "../x" }, directory.AccountUnusable},
+		"account of dots":       {func(b *bundle) { b.settings.Account = ".." }, directory.AccountUnusable},
+		"unencrypted":           {func(b *bundle) { b.settings.BaseURL = "http://api.truto.example" }, directory.Unreachable},
+		"metadata address":      {func(b *bundle) { b.settings.BaseURL = "https://169.254.169.254" }, directory.Unreachable},
+		"address with password": {func(b *bundle) { b.settings.BaseURL = "https://me:canary@api.truto.example" }, directory.Unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, unlimited())
-			change(b)
+			c.change(b)
 			_, err := b.provider.RequestToken(t.Context(), b.settings, b.credentials)
-			if e := wantCode(t, err, directory.Unreachable); strings.Contains(e.Error(), "canary") {
+			if e := wantCode(t, err, c.code); strings.Contains(e.Error(), "canary") {
 				t.Errorf("error %q holds a password", e)
 			}
 		})
@@ -247,7 +250,7 @@ func TestAWrongAPITokenNeverMarksTheConnection(t *testing.T) {
 				b.tokens.keep(token, fresh)
 				b.server.RevokeToken("token")
 				err := ask(b, b.source(t))
-				if e := wantCode(t, err, directory.Unreachable); !strings.Contains(e.Message, "TRUTO_API_TOKEN") {
+				if e := wantCode(t, err, directory.APITokenRejected); !strings.Contains(e.Message, "does not accept the API token") {
 					t.Errorf("error %q", e)
 				}
 			})
@@ -284,7 +287,7 @@ func TestABlockedAccountIsNotAskedAgain(t *testing.T) {
 	b := setup(t, unlimited())
 	b.server.SetFault(trutotest.OnList(trutotest.Refused(503)))
 	_, err := read(t, b.source(t), "")
-	wantCode(t, err, directory.Unreachable)
+	wantCode(t, err, directory.AccountBlocked)
 	equal(t, b.server.Requests()[trutotest.UsersPath], 1)
 }
 

@@ -75,15 +75,15 @@ func (s *source) inspect(ctx context.Context) (directory.Token, error) {
 	}, &found)
 	switch e := directory.AsError(err); {
 	case e != nil && e.Code == directory.Inconsistent:
-		return token, operators("this does not look like Truto: %s", e.Message)
+		return token, notTruto("%s", e.Message)
 	case err != nil:
 		return token, err
 	case found.Account.ID != "" && !strings.EqualFold(string(found.Account.ID), s.account):
 		return token, inconsistent("Truto answered about another integrated account than the one asked for")
 	case found.Integration == "":
-		return token, operators("Truto does not say which integration the integrated account is of; it has to be Jamf")
+		return token, notTruto("it does not say which integration the integrated account is of; it has to be Jamf")
 	case !strings.Contains(strings.ToLower(string(found.Integration)), "jamf"):
-		return token, operators("the integrated account is of the integration %q and not of Jamf: give the id of a Jamf account", found.Integration)
+		return token, unusable("the integrated account is of the integration %q and not of Jamf: give the id of a Jamf account", found.Integration)
 	case found.Account.Blocked == "true":
 		return token, blocked()
 	}
@@ -98,9 +98,9 @@ func inState(status httpclient.Text) error {
 	case "needs_reauth":
 		return errNeedsReauth
 	case "validation_error":
-		return reconnect("Truto could not validate what it was given to log in to Jamf Pro with (validation_error): check it")
+		return directory.Errorf(directory.ValidationError, "Truto could not validate what it was given to log in to Jamf Pro with (validation_error): it has to be corrected there")
 	case "post_install_error":
-		return operators("Truto could not finish setting up the integrated account (post_install_error): see its last error in Truto, and run its setup again")
+		return unusable("Truto could not finish setting up the integrated account (post_install_error): see its last error in Truto, and run its setup again")
 	case "connecting":
 		return directory.Errorf(directory.Busy, "the integrated account is still being connected: its link dialogue is not finished")
 	}

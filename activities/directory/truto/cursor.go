@@ -1,7 +1,9 @@
 package truto
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 
@@ -13,10 +15,9 @@ const maxPages = 50_000
 
 // progress is how far a read has come. It is what a Cursor holds.
 type progress struct {
-	Next  string `json:"next,omitempty"` // Truto's cursor of the next page
-	Pages int    `json:"pages,omitempty"`
-	Rows  int    `json:"rows,omitempty"` // that were listed, in scope or not
-	Trail trail  `json:"trail,omitzero"`
+	walk
+	// Again is how far the list was looked at again, once it was read.
+	Again *walk `json:"again,omitempty"`
 	// Totals and LeftOut are what the Summary will have.
 	Totals  map[directory.Kind]int `json:"totals,omitempty"`
 	LeftOut map[string]int         `json:"left_out,omitempty"`
@@ -32,13 +33,18 @@ func begin(scope directory.Scope) *progress {
 	return at
 }
 
+// end is the progress of a read that is whole.
+func (at *progress) end() *progress {
+	return &progress{Summary: &directory.Summary{Totals: at.Totals, LeftOut: at.LeftOut}}
+}
+
 func parseCursor(cursor directory.Cursor, scope directory.Scope) (*progress, error) {
 	at := begin(scope)
 	if cursor == "" {
 		return at, nil
 	}
 	err := json.Unmarshal([]byte(cursor), at)
-	if err != nil || at.Summary == nil && (at.Next == "" || at.Pages <= 0 || at.Totals == nil || at.LeftOut == nil) {
+	if err != nil || at.Summary == nil && (at.Next == "" && at.Again == nil || at.Pages <= 0 || at.Totals == nil || at.LeftOut == nil) {
 		return nil, inconsistent("the read cannot go on where it stopped; it has to start again")
 	}
 	return at, nil
@@ -50,22 +56,47 @@ func (at *progress) cursor() directory.Cursor {
 	return directory.Cursor(b)
 }
 
+// walk is a way along the list, from its beginning.
+type walk struct {
+	Next  string `json:"next,omitempty"` // Truto's cursor of the next page
+	Pages int    `json:"pages,omitempty"`
+	Rows  int    `json:"rows,omitempty"` // that were listed, in scope or not
+	// IDs is the sum of the rows' hashed ids: the same for the same rows, in
+	// whatever order they come.
+	IDs   []byte `json:"ids,omitempty"`
+	Trail trail  `json:"trail,omitzero"`
+}
+
 // take moves on past a page.
-func (at *progress) take(page *listing) error {
-	at.Pages++
-	at.Rows += len(page.Rows)
+func (w *walk) take(page *listing) error {
+	w.Pages++
+	w.Rows += len(page.Rows)
+	for i := range page.Rows {
+		w.add(string(page.Rows[i].ID))
+	}
 	next := string(page.Next)
 	switch {
-	case page.contradicts(at.Rows):
+	case page.contradicts(w.Rows):
 		return inconsistent("Truto answered another number of users than it says")
-	case next != "" && (next == at.Next || at.Trail.crosses(next)):
+	case next != "" && (next == w.Next || w.Trail.crosses(next)):
 		return inconsistent("Truto repeats a cursor: its list of users leads back to itself")
-	case next != "" && at.Pages >= maxPages:
+	case next != "" && w.Pages >= maxPages:
 		return inconsistent("Truto's list of users does not end within %d pages", maxPages)
 	}
-	at.Next = next
+	w.Next = next
 	return nil
 }
+
+func (w *walk) add(id string) {
+	sum := sha256.Sum256([]byte(id))
+	if w.IDs == nil {
+		w.IDs = make([]byte, len(sum))
+	}
+	subtle.XORBytes(w.IDs, w.IDs, sum[:])
+}
+
+// met reports whether two walks met the same rows.
+func (w *walk) met(other *walk) bool { return w.Rows == other.Rows && bytes.Equal(w.IDs, other.IDs) }
 
 // trail notices cursors that lead in a circle, however long it is and across
 // resumptions, without remembering them all. This is Brent's way: one cursor

@@ -60,7 +60,7 @@ func refused(resp *httpclient.Response) error {
 	case resp.Status >= http.StatusInternalServerError:
 		return directory.Errorf(directory.Busy, "%s answered %s", resp.URL, resp.Describe())
 	default:
-		return operators("%s does not look like Truto: it answered %s", resp.URL, resp.Describe())
+		return notTruto("%s answered %s", resp.URL, resp.Describe())
 	}
 }
 
@@ -90,13 +90,13 @@ func outward(err error) error {
 	case r.status == http.StatusUnauthorized && r.remote:
 		return reconnect("Jamf Pro rejects what Truto logs in with")
 	case r.status == http.StatusUnauthorized:
-		return operators("Truto does not accept the API token: set TRUTO_API_TOKEN to a token of the environment that the integrated account is in; the connection itself is not at fault")
+		return ours("Truto does not accept the API token: it has to be one of the environment that the integrated account is in")
 	case r.status == http.StatusForbidden && r.remote:
 		return missingPrivilege(r.scopes)
 	case r.status == http.StatusForbidden:
-		return operators("Truto does not let the API token do this (%s): give it access to the integrated account; the connection itself is not at fault", r)
+		return ours("Truto does not let the API token do this (%s): it needs access to the integrated account", r)
 	case r.status == http.StatusNotFound:
-		return operators("%s: check the integrated account's id, that it is in the API token's environment, and that Truto offers users for it", r)
+		return unusable("%s: check the integrated account's id, that it is in the API token's environment, and that Truto offers users for it", r)
 	case r.status == http.StatusServiceUnavailable:
 		return blocked()
 	case r.status >= http.StatusInternalServerError:
@@ -106,24 +106,32 @@ func outward(err error) error {
 	}
 }
 
-// operators returns an error that only whoever runs this program, or the
-// company's Truto, can mend. Its code leaves the connection as it is:
-// reconnecting would change nothing.
-func operators(format string, args ...any) *directory.Error {
-	return directory.Errorf(directory.Unreachable, format, args...)
-}
-
 func inconsistent(format string, args ...any) *directory.Error {
 	return directory.Errorf(directory.Inconsistent, format, args...)
 }
 
+// notTruto returns an error for answers that are not in Truto's words.
+func notTruto(format string, args ...any) *directory.Error {
+	return directory.Errorf(directory.Unreachable, "this does not look like Truto: "+format, args...)
+}
+
+// ours returns an error about the API token, which is the operator's. Its code
+// leaves the connection as it is: reconnecting would change nothing.
+func ours(format string, args ...any) *directory.Error {
+	return directory.Errorf(directory.APITokenRejected, format+"; the connection itself is not at fault", args...)
+}
+
+func unusable(format string, args ...any) *directory.Error {
+	return directory.Errorf(directory.AccountUnusable, format, args...)
+}
+
 func blocked() *directory.Error {
-	return operators("the integrated account is blocked in Truto: unblock it there; until then nothing can be read through it")
+	return directory.Errorf(directory.AccountBlocked, "the integrated account is blocked in Truto: until it is unblocked there nothing can be read through it")
 }
 
 // reconnect returns an error that a person mends with a link token.
 func reconnect(why string) *directory.Error {
-	return directory.Errorf(directory.CredentialsRejected, "%s; a person has to authorise the integrated account again, with a link token", why)
+	return directory.Errorf(directory.NeedsReauth, "%s; a person has to authorise the integrated account again, with a link token", why)
 }
 
 func missingPrivilege(scopes []string) *directory.Error {

@@ -44,7 +44,7 @@ type lookup struct {
 func (l *lookup) batch(ctx context.Context, ids []directory.Identity) error {
 	rows := make([]*row, len(ids)) // nil where Truto knows nobody
 	asking, within := errgroup.WithContext(ctx)
-	asking.SetLimit(parallel)
+	asking.SetLimit(l.parallel)
 	for i, id := range ids {
 		if !validID(httpclient.Text(id.ID)) {
 			continue

@@ -72,7 +72,7 @@ func TestLookupDoesNotTrustA404Alone(t *testing.T) {
 		"no details":             {faults.On(trutotest.UsersPath+"/", trutotest.Remote(404)), directory.Inconsistent},
 		"no details, Truto's":    {faults.On(trutotest.UsersPath+"/", trutotest.Refused(404)), directory.Inconsistent},
 		"markup":                 {faults.On(trutotest.UsersPath+"/", trutotest.HTML(404)), directory.Unreachable},
-		"the account is unknown": {faults.On(trutotest.UsersPath, trutotest.Refused(404)), directory.Unreachable},
+		"the account is unknown": {faults.On(trutotest.UsersPath, trutotest.Refused(404)), directory.AccountUnusable},
 		"an empty list": {faults.Any(
 			faults.On(trutotest.UsersPath+"/", trutotest.Remote(404)),
 			trutotest.OnList(faults.Answer(200, `{"result":[]}`)),

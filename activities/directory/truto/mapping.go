@@ -74,7 +74,7 @@ func secondFactor(word httpclient.Text) directory.MFA {
 func roleName(role reference) string {
 	switch strings.ToLower(strings.NewReplacer("_", " ", "-", " ").Replace(string(role.Name))) {
 	case "administrator":
-		return "Administrator"
+		return directory.Administrator
 	case "auditor":
 		return "Auditor"
 	case "enrollment", "enrollment only":

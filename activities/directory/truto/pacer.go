@@ -27,8 +27,8 @@ type pacer struct {
 	rates map[any]*rate // guarded by mu, as everything in a rate
 }
 
-func newPacer() *pacer {
-	return &pacer{span: rateSpan, rates: map[any]*rate{}}
+func newPacer(span time.Duration) *pacer {
+	return &pacer{span: span, rates: map[any]*rate{}}
 }
 
 type (

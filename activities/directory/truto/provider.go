@@ -1,6 +1,7 @@
 package truto
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -22,23 +23,43 @@ const (
 	refreshed = 5 * time.Minute
 )
 
-// Provider is a directory.Provider of integrated accounts at Truto.
+// Config says how a Provider reads.
+type Config struct {
+	// HTTP is how it talks to Truto; Base, GuardAddresses, RetryStatuses and
+	// Pace are the Provider's own. All of its sources share the Limiter, or one
+	// of their own.
+	HTTP httpclient.Config
+	// PageSize is how many users a page is asked for: 100 by default.
+	PageSize int
+	// Parallel is how many users one read asks for at once: 5 by default.
+	Parallel int
+	// RateSpan is the time that Truto's rates are for: 10 s by default.
+	RateSpan time.Duration
+}
+
+// Provider is a directory.Provider of integrated accounts at Truto. Its sources
+// keep to Truto's rates together.
 type Provider struct {
-	http  httpclient.Config
+	cfg   Config
 	pacer *pacer
 }
 
-// NewProvider returns a Provider that talks to Truto as http says; Base,
-// GuardAddresses, RetryStatuses and Pace are its own. All of its sources share
-// http's Limiter, or one of their own, and keep to Truto's rates together.
-func NewProvider(http httpclient.Config) *Provider {
-	if http.Limiter == nil {
-		http.Limiter = httpclient.NewLimiter(atOnce)
+// NewProvider returns a Provider with the defaults, which talks to Truto as
+// http says.
+func NewProvider(http httpclient.Config) *Provider { return New(Config{HTTP: http}) }
+
+// New returns a Provider that reads as cfg says.
+func New(cfg Config) *Provider {
+	cfg.PageSize = cmp.Or(cfg.PageSize, pageSize)
+	cfg.Parallel = cmp.Or(cfg.Parallel, parallel)
+	cfg.RateSpan = cmp.Or(cfg.RateSpan, rateSpan)
+	if cfg.HTTP.Limiter == nil {
+		cfg.HTTP.Limiter = httpclient.NewLimiter(atOnce)
 	}
-	http.GuardAddresses = true
+	cfg.HTTP.GuardAddresses = true
 	// 503 is not among them: it says that the integrated account is blocked.
-	http.RetryStatuses = []int{408, 425, 429, 500, 502, 504, 530}
-	return &Provider{http: http, pacer: newPacer()}
+	cfg.HTTP.RetryStatuses = []int{408, 425, 429, 500, 502, 504, 530}
+	return &Provider{cfg: cfg, pacer: newPacer(cfg.RateSpan)}
 }
 
 // ParseBaseURL reads the address of Truto's API. The result has a scheme and a
@@ -61,7 +82,7 @@ func (p *Provider) RequestToken(_ context.Context, settings directory.Settings, 
 	}
 	value := strings.TrimSpace(credentials.APIToken)
 	if value == "" {
-		return directory.Token{}, operators("there is no Truto API token: set TRUTO_API_TOKEN")
+		return directory.Token{}, ours("there is no Truto API token")
 	}
 	return directory.Token{Value: value, RenewAt: time.Now().Add(lasting)}, nil
 }
@@ -122,7 +143,7 @@ func (p *Provider) Open(settings directory.Settings, tokens directory.TokenSourc
 	if err != nil {
 		return nil, err
 	}
-	return newSource(client, settings, tokens), nil
+	return newSource(p.cfg, client, settings, tokens), nil
 }
 
 func (p *Provider) post(ctx context.Context, settings directory.Settings, token directory.Token, r request, into any) error {
@@ -139,7 +160,7 @@ func (p *Provider) client(settings directory.Settings) (*httpclient.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	cfg := p.http
+	cfg := p.cfg.HTTP
 	cfg.Base = base
 	cfg.Pace = func(r *http.Request) (func(*http.Response), error) {
 		return p.pacer.pace(r, base.Host+" "+settings.Account)
@@ -150,11 +171,11 @@ func (p *Provider) client(settings directory.Settings) (*httpclient.Client, erro
 // address checks settings before anything is asked or shown to anybody.
 func address(settings directory.Settings) (*url.URL, error) {
 	if !validID(httpclient.Text(settings.Account)) {
-		return nil, operators("the integrated account's id is not one of Truto's: copy it from the account's page in Truto")
+		return nil, unusable("the integrated account's id is not one of Truto's: copy it from the account's page in Truto")
 	}
 	base, err := ParseBaseURL(settings.BaseURL)
 	if err != nil {
-		return nil, operators("%s", err)
+		return nil, directory.Errorf(directory.Unreachable, "%s", err)
 	}
 	return base, nil
 }

@@ -40,7 +40,7 @@ func answer(status int, headers ...string) *http.Response {
 func TestNoSpanSeesMoreThanItsRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := newPacer(rateSpan)
 		var mu sync.Mutex
 		arrived := map[string][]time.Time{}
 		var all sync.WaitGroup
@@ -99,7 +99,7 @@ func TestRequestsKeepToWhatTheServerSaysIsLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := newPacer()
+				p := newPacer(rateSpan)
 				// All are sent before the first is answered.
 				var answered []func(*http.Response)
 				for range c.answers {
@@ -122,7 +122,7 @@ func TestRequestsKeepToWhatTheServerSaysIsLeft(t *testing.T) {
 func TestRequestsUnderWayUseUpWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := newPacer(rateSpan)
 		first, second := ask(t, t.Context(), p, "a", "token"), ask(t, t.Context(), p, "a", "token")
 		left := func() *http.Response {
 			return answer(200, "ratelimit-limit", "50", "ratelimit-remaining", "1", "ratelimit-reset", "7")
@@ -143,7 +143,7 @@ func TestRequestsUnderWayUseUpWhatIsLeft(t *testing.T) {
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := newPacer(rateSpan)
 		for range perAccount {
 			ask(t, t.Context(), p, "a", "token")
 		}
@@ -158,7 +158,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 func TestRatesAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPacer()
+		p := newPacer(rateSpan)
 		for i := range 100 {
 			ask(t, t.Context(), p, strconv.Itoa(i), "token"+strconv.Itoa(i))(answer(200))
 			time.Sleep(rateSpan)

@@ -17,7 +17,6 @@ const span = 100 * time.Millisecond
 func TestAReadAtTheRateLimitIsNeverRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t, trutotest.Config{Span: span}).everyone()
-	b.provider.SetSpan(span)
 	b.server.Demo(220)
 	b.server.SetQuirks(trutotest.Quirks{NamesOnly: true})
 	equal(t, len(mustRead(t, b.source(t)).users), 220)
@@ -28,7 +27,6 @@ func TestConnectionsShareTheRateOfTheirToken(t *testing.T) {
 	t.Parallel()
 	// The token's rate is what 14 accounts of 50 reach first.
 	b := setup(t, trutotest.Config{Span: span}).everyone()
-	b.provider.SetSpan(span)
 	var reading sync.WaitGroup
 	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"} {
 		account := b.server.AddAccount(id)

@@ -7,9 +7,10 @@ import (
 )
 
 // Read implements directory.Source. Truto gives no total, so a read is whole
-// when its pages lead to an end without a contradiction; that nobody was left
-// out on the way is for Lookup to find out. A user who comes twice is emitted
-// twice, for the caller to refuse.
+// when its pages lead to an end without a contradiction, and lead there past
+// the same users a second time: when somebody goes away, those behind move up,
+// and one moves from the page that comes next to the one that was read already.
+// A user who comes twice is emitted twice, for the caller to refuse.
 func (s *source) Read(ctx context.Context, from directory.Cursor, emit func(directory.Page) error) error {
 	at, err := parseCursor(from, s.scope)
 	if err != nil {
@@ -35,12 +36,9 @@ func (r *reading) run(ctx context.Context) error {
 		return err
 	}
 	for r.at.Summary == nil {
-		users, err := r.next(ctx)
+		users, err := r.step(ctx)
 		if err != nil {
 			return err
-		}
-		if r.at.Next == "" {
-			r.at = &progress{Summary: &directory.Summary{Totals: r.at.Totals, LeftOut: r.at.LeftOut}}
 		}
 		if err := r.page(users); err != nil {
 			return err
@@ -49,9 +47,43 @@ func (r *reading) run(ctx context.Context) error {
 	return nil
 }
 
+// step reads a page, or looks at one again once all were read. A first page
+// that has users on it, is not full, and has no next one is the whole list.
+func (r *reading) step(ctx context.Context) ([]directory.User, error) {
+	if r.at.Again != nil {
+		return nil, r.again(ctx)
+	}
+	users, err := r.next(ctx)
+	switch {
+	case err != nil || r.at.Next != "":
+	case r.at.Pages == 1 && r.at.Rows > 0 && r.at.Rows < r.pageSize:
+		r.at = r.at.end()
+	default:
+		r.at.Again = &walk{}
+	}
+	return users, err
+}
+
+// again looks at one page once more, and after the last one whether all were
+// there that were there before.
+func (r *reading) again(ctx context.Context) error {
+	page, err := r.list(ctx, r.at.Again.Next, r.pageSize)
+	if err == nil {
+		err = r.at.Again.take(page)
+	}
+	if err != nil || r.at.Again.Next != "" {
+		return err
+	}
+	if !r.at.Again.met(&r.at.walk) {
+		return inconsistent("Truto's list of users changed while it was read")
+	}
+	r.at = r.at.end()
+	return nil
+}
+
 // next reads one page and moves on past it.
 func (r *reading) next(ctx context.Context) ([]directory.User, error) {
-	page, err := r.list(ctx, r.at.Next, pageSize)
+	page, err := r.list(ctx, r.at.Next, r.pageSize)
 	if err != nil {
 		return nil, err
 	}

@@ -283,6 +283,43 @@ func TestReadFindsContradictions(t *testing.T) {
 	}
 }
 
+// Nothing that a page says shows that somebody is on none.
+func TestReadNoticesWhoIsOnNoPage(t *testing.T) {
+	t.Parallel()
+	onLaterPages := func(b *bundle, f func() *faults.Fault) {
+		b.server.SetFault(func(r *http.Request) *faults.Fault {
+			if r.URL.Query().Get("next_cursor") == "" {
+				return nil
+			}
+			return f()
+		})
+	}
+	for name, spoil := range map[string]func(*bundle){
+		"somebody before the page goes away": func(b *bundle) {
+			onLaterPages(b, func() *faults.Fault { b.server.RemoveUser("1"); return nil })
+		},
+		"the list is broken off at its first page": func(b *bundle) {
+			b.server.SetFault(trutotest.OnList(trutotest.Set("next_cursor", nil)).Times(1))
+		},
+		"the list is broken off later": func(b *bundle) {
+			b.server.SetFault(trutotest.OnList(trutotest.Set("next_cursor", nil)).After(1).Times(1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, unlimited())
+			b.server.Demo(250)
+			spoil(b)
+			s, err := read(t, b.source(t), "")
+			wantCode(t, err, directory.Inconsistent)
+			if s.summary != nil {
+				t.Error("a summary was emitted")
+			}
+			mustRead(t, b.source(t))
+		})
+	}
+}
+
 func TestReadGoesOnAfterPassingFaults(t *testing.T) {
 	t.Parallel()
 	faults := map[string]*faults.Fault{"reset": faults.Reset(), "truncated": faults.Truncated()}

@@ -56,8 +56,8 @@ func (r *row) notAdministrative() string {
 // without a name may be anything.
 func isAdministrative(role reference) bool {
 	switch roleName(role) {
-	case "Administrator", "Auditor", "Enrollment Only", "Custom":
+	case directory.Administrator, "Auditor", "Enrollment Only", "Custom":
 		return true
 	}
-	return role.Name == "" || strings.Contains(strings.ToLower(string(role.Name)), "admin")
+	return role.Name == "" || strings.Contains(strings.ToLower(string(role.Name)), directory.AdministrativeWord)
 }

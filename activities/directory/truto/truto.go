@@ -31,8 +31,10 @@ const (
 // source implements directory.Source.
 type source struct {
 	api
-	scope  directory.Scope
-	tokens directory.TokenSource
+	scope    directory.Scope
+	tokens   directory.TokenSource
+	pageSize int
+	parallel int
 	// good is the generation of the token that last read users, never when
 	// none has.
 	good atomic.Int64
@@ -40,11 +42,13 @@ type source struct {
 
 const never = -1
 
-func newSource(client *httpclient.Client, settings directory.Settings, tokens directory.TokenSource) *source {
+func newSource(cfg Config, client *httpclient.Client, settings directory.Settings, tokens directory.TokenSource) *source {
 	s := &source{
-		api:    api{http: client, account: settings.Account},
-		scope:  settings.Scope,
-		tokens: tokens,
+		api:      api{http: client, account: settings.Account},
+		scope:    settings.Scope,
+		tokens:   tokens,
+		pageSize: cfg.PageSize,
+		parallel: cfg.Parallel,
 	}
 	s.good.Store(never)
 	return s

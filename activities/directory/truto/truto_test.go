@@ -1,6 +1,7 @@
 package truto_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,13 +32,15 @@ func setup(t testing.TB, cfg trutotest.Config) *bundle {
 	listening := httptest.NewServer(server)
 	t.Cleanup(listening.Close)
 	b := &bundle{
-		server:      server,
-		provider:    truto.NewProvider(httpclient.Config{MinWait: time.Millisecond, MaxWait: 10 * time.Millisecond, Timeout: 10 * time.Second}),
+		server: server,
+		provider: truto.New(truto.Config{
+			HTTP: httpclient.Config{MinWait: time.Millisecond, MaxWait: 10 * time.Millisecond, Timeout: 10 * time.Second},
+			// Most tests are about what is read and not about how fast.
+			RateSpan: cmp.Or(cfg.Span, time.Millisecond),
+		}),
 		settings:    directory.Settings{BaseURL: listening.URL, Scope: directory.ScopeAdmins, Account: server.AccountID()},
 		credentials: directory.Credentials{APIToken: "token"},
 	}
-	// Most tests are about what is read and not about how fast.
-	b.provider.SetSpan(time.Millisecond)
 	b.tokens = &tokens{b: b}
 	return b
 }

@@ -47,10 +47,10 @@ func (c *cursorText) UnmarshalJSON(b []byte) error {
 // whether it counts the page or the whole list is not documented, so that only
 // what is wrong either way counts.
 func (l *listing) contradicts(rowsSoFar int) bool {
-	if l.Count == nil {
+	if l.Count == nil || *l.Count == len(l.Rows) {
 		return false
 	}
-	return len(l.Rows) > *l.Count || l.Next == "" && rowsSoFar < *l.Count
+	return *l.Count < rowsSoFar || l.Next == "" && *l.Count > rowsSoFar
 }
 
 // row is a user as the unified API has it. Of its facts any may be absent, or
@@ -121,7 +121,7 @@ func (s *source) one(ctx context.Context, id string) (*row, error) {
 func (s *source) complete(ctx context.Context, page *listing) error {
 	partial := page.Partial != "" && page.Partial != "false"
 	asking, ctx := errgroup.WithContext(ctx)
-	asking.SetLimit(parallel)
+	asking.SetLimit(s.parallel)
 	for i := range page.Rows {
 		if !partial && !page.Rows[i].isBare() {
 			continue

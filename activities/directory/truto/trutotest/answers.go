@@ -115,7 +115,7 @@ func (s *Server) refreshCredentials(r *http.Request) answer {
 	case RefreshRejected:
 		return refused(http.StatusUnauthorized, true)
 	case RefreshMends:
-		a.rejected, a.status = false, Active
+		a.accept()
 	}
 	return found(map[string]any{"success": true})
 }

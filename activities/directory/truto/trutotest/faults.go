@@ -23,6 +23,18 @@ func OnList(f *faults.Fault) faults.Func {
 	}
 }
 
+// OnPage makes requests for the page of the list that begins after so many
+// users go wrong.
+func OnPage(after int, f *faults.Fault) faults.Func {
+	return func(r *http.Request) *faults.Fault {
+		at, ok := parsePlace(r.URL.Query().Get("next_cursor"))
+		if r.URL.Path == UsersPath && ok && at.offset == after {
+			return f
+		}
+		return nil
+	}
+}
+
 // Refused is Truto's own no.
 func Refused(status int) *faults.Fault { return refusal(status, false) }
 
@@ -47,6 +59,16 @@ func Set(key string, value any) *faults.Fault {
 		}
 	})
 }
+
+// NoEntries answers an empty list that says that it is the whole one.
+func NoEntries() *faults.Fault {
+	return faults.Rewritten(func(body map[string]any) {
+		body["result"], body["result_count"], body["next_cursor"] = []any{}, 0, nil
+	})
+}
+
+// FirstPageNext has a page lead to the first one.
+func FirstPageNext() *faults.Fault { return Set("next_cursor", place{}.cursor()) }
 
 // EmptyList answers no users, at the end of the list, under the true count.
 func EmptyList() *faults.Fault {

@@ -166,6 +166,16 @@ func (a *Account) Reject() {
 	a.rejected = true
 }
 
+// Accept makes Jamf Pro accept what Truto logs in with, as it does after a
+// person has authorised the account again.
+func (a *Account) Accept() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.accept()
+}
+
+func (a *Account) accept() { a.rejected, a.status = false, Active }
+
 // Lack makes Jamf Pro refuse for want of privileges; without any it has all.
 func (a *Account) Lack(privileges ...string) {
 	a.mu.Lock()

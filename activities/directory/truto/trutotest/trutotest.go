@@ -117,7 +117,7 @@ func (s *Server) Authorise(linkToken string) bool {
 		return false
 	}
 	delete(s.links, linkToken)
-	a.status, a.rejected = Active, false
+	a.accept()
 	return true
 }
 

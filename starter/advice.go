@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+)
+
+// advice is what to do about a failed sync of a connection to a source.
+func advice(source, code string) string {
+	if hint, ok := atTruto[code]; ok && source == directory.Truto {
+		return hint
+	}
+	return hints[code]
+}
+
+// contractCode is the code of the CLI's contract that a sync's code comes
+// under.
+func contractCode(code string) string { return string(directory.Code(code).General()) }
+
+// failureAt puts the error of a workflow in the CLI's words, with the advice
+// for the source of its connection. Other errors stay as they are.
+func failureAt(source string, err error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok {
+		return err
+	}
+	f := failureOf(err)
+	f.Hint = advice(source, app.Type())
+	return f
+}
+
+// failureOfSource is failureAt for an error of the source itself.
+func failureOfSource(source string, err error) error {
+	e := directory.AsError(err)
+	if e == nil {
+		return err
+	}
+	return &failure{Code: contractCode(string(e.Code)), Message: e.Message, Hint: advice(source, string(e.Code))}
+}
+
+// hints say what to do about a failed sync, by its code, and atTruto where that
+// is something else for a source that is read through Truto.
+var hints = map[string]string{
+	string(directory.CredentialsRejected): "check the client id and the client secret in Jamf Pro under Settings > API roles and clients, and that the client is enabled",
+	string(directory.MissingPrivilege):    "add the privilege to the API role in Jamf Pro under Settings > API roles and clients, then try again",
+	string(directory.Unreachable):         "check the URL in a browser, and that this machine's worker may reach it",
+	string(directory.Inconsistent):        "nothing was changed; try again, and if it stays so ask Jamf about the server",
+	"held":                                "look at what is gone in Jamf; if it is right, accept it: `starter resync NAME --accept-removals`",
+	"interrupted":                         "try again: `starter resync NAME`",
+	activities.Disconnected:               "`starter reconnect` with new credentials connects it again",
+	activities.NotFound:                   "`starter list` shows what there is",
+
+	string(directory.NeedsReauth):      "authorise the integrated account again: `starter reconnect NAME` prints a link token for Truto's dialogue, and the connection goes on by itself",
+	string(directory.ValidationError):  "look at the integrated account's last error in Truto, and correct there what it logs in to Jamf Pro with; a connection goes on by itself",
+	string(directory.APITokenRejected): "make an API token in Truto, in the environment of the integrated account, and set TRUTO_API_TOKEN to it; `starter reconnect NAME` gives it to a connection",
+	string(directory.AccountBlocked):   "unblock the integrated account in Truto, then try again",
+	string(directory.AccountUnusable):  "look the integrated account up in Truto: its id, that it is of Jamf, and that its setup is finished",
+}
+
+var atTruto = map[string]string{
+	string(directory.CredentialsRejected): "`starter reconnect NAME` prints a link token for Truto's dialogue, to authorise the integrated account again; the connection goes on by itself",
+	string(directory.MissingPrivilege):    "add the privilege, in Jamf Pro, to the role of what Truto logs in with, then try again",
+	string(directory.Unreachable):         "check --truto-url, whether Truto has trouble, and that this machine's worker may reach it",
+	string(directory.Inconsistent):        "nothing was changed; try again, and if it stays so ask Truto about the integrated account",
+}
