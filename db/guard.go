@@ -19,8 +19,8 @@ type snapshotCounts struct {
 	// taken is how many of them would be removed or no longer be active.
 	taken int
 	// admins is how many of them are active full administrators, as package
-	// directory has them, and
-	// adminsKept how many of those would stay present and active.
+	// directory has them, and adminsKept how many of those would stay present
+	// and active.
 	admins, adminsKept int
 }
 

@@ -180,7 +180,8 @@ Where to look
     %[3]s (%[4]s)
 
 What to try, in another terminal in this folder
-  go run ./starter status %[5]s
+  go run ./starter status %[5]s --watch
+  go run ./starter doctor %[5]s
   go run ./starter resync %[5]s
   go run ./starter changes %[5]s
   go run ./starter monitors %[5]s --check; echo "exit status $?"
