@@ -102,3 +102,22 @@ func TestATokenThatServedWellMayBeReplacedWhenItIsRevokedLater(t *testing.T) {
 		}
 	})
 }
+
+// The groups are read first. Who comes into one of them after that would seem
+// to have Group Access from none.
+func TestWhoComesIntoAGroupAfterThoseWereReadKeepsItsRoles(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 4)
+	id := w.jamf.AddAccount(jamftest.Account{Username: "late", AccessLevel: jamftest.GroupAccess})
+	w.jamf.AddGroup(jamftest.Group{Name: "Admins", PrivilegeSet: jamftest.Administrator, Members: []int{id}})
+	w.jamf.RemoveAccount(id)
+	w.jamf.SetFault(oncePage(w.source, 0, func() { w.jamf.RestoreAccount(id) }))
+	w.sync()
+	for a, err := range w.record.Accounts(t.Context(), w.connection.ID, false) {
+		require.NoError(t, err)
+		if a.Username == "late" {
+			require.Equal(t, []string{"Administrator"}, a.Roles)
+		}
+	}
+	require.Contains(t, w.usernames(), "late")
+}

@@ -19,6 +19,9 @@ type progress struct {
 	// Ends are the ids that ended the section's pages. End users' are not
 	// kept: there can be a thousand pages of them.
 	Ends []string `json:"ends,omitempty"`
+	// Groupless says that an account of the section has its access from groups
+	// and is in none of those that were read before it.
+	Groupless bool `json:"groupless,omitempty"`
 	// Survey identifies what users are made of besides their own entries, so
 	// that all of one read are made of the same.
 	Survey string `json:"survey,omitempty"`

@@ -203,6 +203,11 @@ func (s *source) fillGroups(ctx context.Context, groups *accountGroups, users []
 	return nil
 }
 
+// groupless reports whether a user has access from groups, and is in none.
+func groupless(user directory.User) bool {
+	return user.Kind == directory.Account && user.AccessLevel == groupAccess && len(user.Groups) == 0
+}
+
 // fill reports whether any account has Group Access.
 func (g *accountGroups) fill(users []directory.User, classic bool) bool {
 	var members membership

@@ -88,7 +88,9 @@ func (r *reading) section(ctx context.Context, kind directory.Kind) error {
 		}
 		err = r.emitAll(users)
 	case directory.Account:
-		err = r.accounts(ctx)
+		if err = r.accounts(ctx); err == nil && r.at.Groupless {
+			err = r.sameGroups(ctx)
+		}
 	case directory.EndUser:
 		if r.scope != directory.ScopeEveryone {
 			return nil
@@ -160,7 +162,23 @@ func (r *reading) accountPage(ctx context.Context, users []directory.User) error
 	if err := r.fillGroups(ctx, r.groups, users, r.at.Classic); err != nil {
 		return err
 	}
+	if r.groups != nil && slices.ContainsFunc(users, groupless) {
+		r.at.Groupless = true
+	}
 	return r.page(users)
+}
+
+// sameGroups makes sure that the groups are those that the accounts were given:
+// one that came into its group after that was read seems to be in none.
+func (r *reading) sameGroups(ctx context.Context) error {
+	groups, err := r.loadGroups(ctx)
+	if err != nil {
+		return err
+	}
+	if (&survey{groups: groups, sites: r.sites}).identity() != r.at.Survey {
+		return inconsistent("the groups changed while the directory was read")
+	}
+	return nil
 }
 
 func (r *reading) endUsers(ctx context.Context) error {
