@@ -109,7 +109,7 @@ func TestWhoComesIntoAGroupAfterThoseWereReadKeepsItsRoles(t *testing.T) {
 	t.Parallel()
 	w := setup(t, 4)
 	id := w.jamf.AddAccount(jamftest.Account{Username: "late", AccessLevel: jamftest.GroupAccess})
-	w.jamf.AddGroup(jamftest.Group{Name: "Admins", PrivilegeSet: jamftest.Administrator, Members: []int{id}})
+	w.jamf.AddGroup(jamftest.Group{Name: "Admins", PrivilegeSet: jamftest.Administrator, Members: []int{2, id}})
 	w.jamf.RemoveAccount(id)
 	w.jamf.SetFault(oncePage(w.source, 0, func() { w.jamf.RestoreAccount(id) }))
 	w.sync()
