@@ -33,12 +33,14 @@ func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
 func TestWhoLosesTheServerStopsReading(t *testing.T) {
 	t.Parallel()
 	w := setup(t, 3)
+	other, err := w.connect(t.Context(), w.source, directory.ScopeAdmins)
+	require.NoError(t, err)
 	w.jamf.SetFault(oncePageWaiting(w.source, 1, func() {
-		_, err := w.sql.Exec(`UPDATE source_leases SET connection_id = -1, expires_at = now() + interval '1 hour' WHERE connection_id = $1`, w.connection.ID)
+		_, err := w.sql.Exec(`UPDATE source_leases SET connection_id = $2, expires_at = now() + interval '1 hour' WHERE connection_id = $1`, w.connection.ID, other.ID)
 		require.NoError(t, err)
 	}))
 	r := w.newRun()
-	_, err := r.fetch(w.connection)
+	_, err = r.fetch(w.connection)
 	require.ErrorContains(t, err, "another connection reads the server")
 	require.False(t, failureOf(err).NonRetryable())
 	_, err = r.fetch(w.connection)

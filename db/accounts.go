@@ -2,10 +2,13 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"iter"
+	"slices"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"jamf-access-review/activities/directory"
@@ -22,32 +25,51 @@ type Account struct {
 // they come from the database: the present ones, or the removed ones.
 func (d *DB) Accounts(ctx context.Context, connectionID int64, removed bool) iter.Seq2[Account, error] {
 	return func(yield func(Account, error) bool) {
-		rows, err := d.sql.QueryxContext(ctx, `
-			SELECT kind, source_id, username, email, name, status, mfa, roles, groups, access_level, site, directory, privileges, removed_at
-			FROM accounts WHERE connection_id = $1 AND (removed_at IS NOT NULL) = $2
-			ORDER BY kind, username, source_id`, connectionID, removed)
+		// Kind by kind, so that the few who administer do not wait for the
+		// many end users to be sorted.
+		tx, err := d.sql.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 		if err != nil {
 			yield(Account{}, err)
 			return
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var a Account
-			var roles, groups, privileges pq.StringArray
-			if err := rows.Scan(&a.Kind, &a.ID, &a.Username, &a.Email, &a.Name, &a.Status, &a.MFA,
-				&roles, &groups, &a.AccessLevel, &a.Site, &a.FromDirectory, &privileges, &a.RemovedAt); err != nil {
-				yield(Account{}, err)
+		defer tx.Rollback()
+		for _, kind := range slices.Sorted(slices.Values(directory.Kinds())) {
+			if !accountsOfKind(ctx, tx, connectionID, kind, removed, yield) {
 				return
 			}
-			a.Roles, a.Groups, a.Privileges = roles, groups, privileges
-			if !yield(a, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(Account{}, err)
 		}
 	}
+}
+
+// accountsOfKind yields accounts of one kind and reports whether to go on.
+func accountsOfKind(ctx context.Context, tx *sqlx.Tx, connectionID int64, kind directory.Kind, removed bool, yield func(Account, error) bool) bool {
+	rows, err := tx.QueryxContext(ctx, `
+		SELECT kind, source_id, username, email, name, status, mfa, roles, groups, access_level, site, directory, privileges, removed_at
+		FROM accounts WHERE connection_id = $1 AND kind = $2 AND (removed_at IS NOT NULL) = $3
+		ORDER BY username, source_id`, connectionID, string(kind), removed)
+	if err != nil {
+		yield(Account{}, err)
+		return false
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a Account
+		var roles, groups, privileges pq.StringArray
+		if err := rows.Scan(&a.Kind, &a.ID, &a.Username, &a.Email, &a.Name, &a.Status, &a.MFA,
+			&roles, &groups, &a.AccessLevel, &a.Site, &a.FromDirectory, &privileges, &a.RemovedAt); err != nil {
+			yield(Account{}, err)
+			return false
+		}
+		a.Roles, a.Groups, a.Privileges = roles, groups, privileges
+		if !yield(a, nil) {
+			return false
+		}
+	}
+	if err := rows.Err(); err != nil {
+		yield(Account{}, err)
+		return false
+	}
+	return true
 }
 
 // Change is what a sync found different about one account.
@@ -67,7 +89,9 @@ func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) i
 	return func(yield func(Change, error) bool) {
 		rows, err := d.sql.QueryxContext(ctx, `
 			SELECT number, at, kind, source_id, change, before, after FROM changes
-			WHERE connection_id = $1 AND at >= $2 ORDER BY at, number, kind, source_id`, connectionID, since)
+			WHERE connection_id = $1 AND at >= $2
+				AND number >= (SELECT min(number) FROM syncs WHERE connection_id = $1 AND finished_at >= $2)
+			ORDER BY at, number, kind, source_id`, connectionID, since)
 		if err != nil {
 			yield(Change{}, err)
 			return

@@ -58,7 +58,7 @@ func benchMillion(b *testing.B) {
 	measure(b, "stage", func() { key, _ = r.stagePages(c, users) })
 	measure(b, "first-apply", func() { r.apply(c, key) })
 	var s Sync
-	key, s = r.stagePages(c, users)
+	measure(b, "stage-again", func() { key, s = r.stagePages(c, users) })
 	measure(b, "check", func() { require.NoError(b, r.CheckSnapshot(r.ctx, c.ID, s.Number)) })
 	measure(b, "missing", func() {
 		_, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, 100)

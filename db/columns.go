@@ -1,17 +1,15 @@
 package db
 
-import (
-	"strings"
+import "strings"
 
-	"github.com/lib/pq"
-)
+// facts are the columns of accounts and staged_accounts that a change shows.
+// Their names are the keys of its before and after, and are in the order in
+// which jsonb keeps its keys: it is made in half the time when it finds them
+// sorted.
+const facts = `mfa, name, site, email, roles, groups, status, username, directory, privileges, access_level`
 
-// factColumns are the columns of accounts and staged_accounts that hold facts.
-// Their names are the keys of a change's before and after.
-const factColumns = `username, email, name, status, mfa, roles, groups, access_level, site, directory, privileges, facts_hash`
-
-// notFacts are the columns that a change does not show.
-var notFacts = pq.StringArray{"connection_id", "kind", "source_id", "facts_hash", "removed_at"}
+// factColumns are what an account is written with.
+const factColumns = facts + `, facts_hash`
 
 // excluded prefixes columns for use in ON CONFLICT DO UPDATE.
 func excluded(columns string) string {

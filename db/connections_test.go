@@ -105,6 +105,8 @@ func filled(r *record, name string) Connection {
 	require.NoError(r.t, err)
 	r.sync(c, account("1"), account("2"))
 	r.stage(c, nil, []directory.User{account("3")})
+	_, err = r.LeaseServer(r.ctx, name+".example", c.ID, time.Hour)
+	require.NoError(r.t, err)
 	for _, table := range r.tables("connection_id") {
 		require.NotZero(r.t, one[int](r, `SELECT count(*) FROM `+table+` WHERE connection_id = $1`, c.ID), "nothing in "+table)
 	}

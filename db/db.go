@@ -160,8 +160,8 @@ func (d *DB) inTxOf(ctx context.Context, pool *sqlx.DB, f func(tx *sqlx.Tx, now 
 // setBased prepares a transaction for statements over all accounts of a
 // connection. Statistics may know nothing of its accounts yet; a nested loop
 // that is chosen for one expected row and meets a million does not end. Where
-// one cannot be avoided its cost is a penalty, which must not make Postgres
-// compile the query.
+// one is wanted it is written LATERAL, and then looks expensive enough to be
+// compiled first, which for a connection of a usual size takes longest of all.
 func setBased(ctx context.Context, tx *sqlx.Tx) error {
 	_, err := tx.ExecContext(ctx, `SET LOCAL enable_nestloop = off; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`)
 	return err

@@ -50,26 +50,25 @@ type verdict struct {
 }
 
 // Whoever cannot be told is not_evaluable: an account that belongs to nobody
-// on the roster may belong to somebody who has left it. Every join is by an
-// equality that a hash can serve: see setBased.
+// on the roster may belong to somebody who has left it. Of two people that an
+// account may belong to, by e-mail address and by username, it is taken for the
+// one who left first. Every join is by an equality that a hash can serve: see
+// setBased.
 var verdicts = map[string]verdict{
 	AccessRemovedOnExit: {
 		query: `
-			WITH human AS MATERIALIZED (
-				SELECT kind, source_id, status, email, username
-				FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
-			), address AS (
-				SELECT source_id, lower(email) AS address FROM human
-				UNION ALL
-				SELECT source_id, lower(username) FROM human
-			), owner AS (
-				SELECT source_id, (array_agg(p.email ORDER BY p.exited_at))[1] AS person, min(p.exited_at) AS exited_at,
-					min(p.exited_at) + make_interval(secs => (SELECT exit_grace_seconds FROM connections WHERE id = $1)) AS grace_ends
-				FROM address
-				JOIN person_addresses pa USING (address)
-				JOIN people p ON p.id = pa.person_id
+			WITH owner AS MATERIALIZED (
+				SELECT address, email AS person, exited_at
+				FROM person_addresses pa JOIN people p ON p.id = pa.person_id
 				WHERE pa.organization_id = (SELECT organization_id FROM connections WHERE id = $1)
-				GROUP BY source_id
+			), human AS (
+				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at,
+					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person
+				FROM accounts LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
+				WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
+			), grace AS (
+				SELECT *, exited_at + make_interval(secs => (SELECT exit_grace_seconds FROM connections WHERE id = $1)) AS grace_ends
+				FROM human
 			)
 			SELECT kind, source_id, coalesce(person, '') AS person,
 				CASE
@@ -88,7 +87,7 @@ var verdicts = map[string]verdict{
 					ELSE 'the person has left and the account is active'
 				END AS reason,
 				CASE WHEN exited_at <= $2 THEN grace_ends END AS due_at
-			FROM human LEFT JOIN owner USING (source_id)`,
+			FROM grace`,
 		vacuous: `
 			SELECT CASE
 				WHEN imported_at IS NULL THEN 'there is no staff roster'
@@ -152,24 +151,25 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 		if err != nil {
 			return err
 		}
-		if err := v.evaluate(ctx, tx, connectionID, code, number, now); err != nil {
+		is, err := v.evaluate(ctx, tx, connectionID, code, number, now)
+		if err != nil {
 			return fmt.Errorf("evaluate %s: %w", code, err)
 		}
-		if err := noticeMonitor(ctx, tx, connectionID, code, was, now); err != nil {
+		if err := noticeMonitor(ctx, tx, connectionID, code, was, is, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, code string, number int, now time.Time) error {
+func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, code string, number int, now time.Time) (o outcome, err error) {
 	vacuous := ""
 	if v.vacuous != "" {
 		if err := tx.GetContext(ctx, &vacuous, v.vacuous, connectionID, now, seconds(rosterMaxAge)); err != nil {
-			return err
+			return o, err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `
+	err = tx.GetContext(ctx, &o, `
 		WITH verdict AS MATERIALIZED (
 			SELECT kind, source_id, person, due_at,
 				CASE WHEN $5 <> '' AND state <> 'passing' THEN 'not_evaluable' ELSE state END AS state,
@@ -215,7 +215,8 @@ func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, 
 				ELSE ''
 			END,
 			$2, passing, due, failing, not_evaluable, 0
-		FROM counts, LATERAL (SELECT passing + due + failing + not_evaluable AS total) t`,
+		FROM counts, LATERAL (SELECT passing + due + failing + not_evaluable AS total) t
+		RETURNING `+outcomeColumns,
 		connectionID, now, code, number, vacuous)
-	return err
+	return o, err
 }

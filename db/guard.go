@@ -24,6 +24,7 @@ type snapshotCounts struct {
 	admins, adminsKept int
 }
 
+// count counts what is staged, and the accounts that it is about.
 func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) (snapshotCounts, error) {
 	c := snapshotCounts{stagedByKind: map[directory.Kind]int{}}
 	var kinds []struct {
@@ -39,9 +40,17 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 		c.staged += k.Count
 	}
 	err := tx.QueryRowxContext(ctx, `
-		SELECT count(*),
-			count(*) FILTER (WHERE kind = 'account'),
-			count(*) FILTER (WHERE s.source_id IS NULL OR (a.status <> 'inactive' AND s.status = 'inactive')),
+		SELECT count(*), count(*) FILTER (WHERE kind = 'account')
+		FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2)`,
+		connectionID, kindsRead(summary),
+	).Scan(&c.present, &c.presentHumans)
+	return c, err
+}
+
+// compare counts what the snapshot would take from the accounts on record.
+func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
+	return tx.QueryRowxContext(ctx, `
+		SELECT count(*) FILTER (WHERE s.source_id IS NULL OR (a.status <> 'inactive' AND s.status = 'inactive')),
 			count(*) FILTER (WHERE admin),
 			count(*) FILTER (WHERE admin AND s.status <> 'inactive')
 		FROM (
@@ -56,8 +65,7 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 			SELECT kind, source_id, status FROM staged_accounts WHERE connection_id = $1
 		) s USING (kind, source_id)`,
 		connectionID, kindsRead(summary), directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
-	).Scan(&c.present, &c.presentHumans, &c.taken, &c.admins, &c.adminsKept)
-	return c, err
+	).Scan(&c.taken, &c.admins, &c.adminsKept)
 }
 
 // check refuses a snapshot that is not whole.

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,35 +12,37 @@ import (
 func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
+	one, two := r.connect("one").ID, r.connect("two").ID
 	lease := func(server string, connection int64) bool {
 		t.Helper()
 		given, err := r.LeaseServer(r.ctx, server, connection, time.Hour)
 		require.NoError(t, err)
 		return given
 	}
-	require.True(t, lease("one.example", 1))
-	require.True(t, lease("one.example", 1), "it is prolonged")
-	require.False(t, lease("one.example", 2))
-	require.True(t, lease("two.example", 2))
+	require.True(t, lease("one.example", one))
+	require.True(t, lease("one.example", one), "it is prolonged")
+	require.False(t, lease("one.example", two))
+	require.True(t, lease("two.example", two))
 
-	require.NoError(t, r.ReleaseServer(r.ctx, "one.example", 2), "it has none to release")
-	require.False(t, lease("one.example", 2))
+	require.NoError(t, r.ReleaseServer(r.ctx, "one.example", two), "it has none to release")
+	require.False(t, lease("one.example", two))
 	for range 2 {
-		require.NoError(t, r.ReleaseServer(r.ctx, "one.example", 1))
+		require.NoError(t, r.ReleaseServer(r.ctx, "one.example", one))
 	}
-	require.True(t, lease("one.example", 2))
+	require.True(t, lease("one.example", two))
 }
 
 func TestALeaseThatNobodyProlongsEnds(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	given, err := r.LeaseServer(r.ctx, "one.example", 1, 0)
+	one, two := r.connect("one").ID, r.connect("two").ID
+	given, err := r.LeaseServer(r.ctx, "one.example", one, 0)
 	require.NoError(t, err)
 	require.True(t, given)
-	given, err = r.LeaseServer(r.ctx, "one.example", 2, time.Hour)
+	given, err = r.LeaseServer(r.ctx, "one.example", two, time.Hour)
 	require.NoError(t, err)
 	require.True(t, given)
-	given, err = r.LeaseServer(r.ctx, "one.example", 1, time.Hour)
+	given, err = r.LeaseServer(r.ctx, "one.example", one, time.Hour)
 	require.NoError(t, err)
 	require.False(t, given, "who had it before finds out")
 }
@@ -47,9 +50,13 @@ func TestALeaseThatNobodyProlongsEnds(t *testing.T) {
 func TestOfManyWhoAskAtOnceOneIsGivenTheServer(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
+	var connections []Connection
+	for i := range 8 {
+		connections = append(connections, r.connect(fmt.Sprint("acme", i)))
+	}
 	var given atomic.Int32
-	for _, err := range together(8, func(i int) error {
-		ok, err := r.LeaseServer(r.ctx, "one.example", int64(i), time.Hour)
+	for _, err := range together(len(connections), func(i int) error {
+		ok, err := r.LeaseServer(r.ctx, "one.example", connections[i].ID, time.Hour)
 		if ok {
 			given.Add(1)
 		}

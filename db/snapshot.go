@@ -46,6 +46,9 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		if err != nil {
 			return err
 		}
+		if err := snapshot.counts.compare(ctx, tx, connectionID, snapshot.summary); err != nil {
+			return err
+		}
 		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
 		if why := snapshot.counts.brake(connection.Hold); why != "" && !options.AcceptRemovals {
 			s.Outcome, s.Error, s.Reason = Held, "held", why
@@ -144,11 +147,14 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 // is not taken for removed.
 //
 // An account is different when its facts at the source, none if it is not
-// there, are not its facts on record, none if it is not present.
+// there, are not its facts on record, none if it is not present. The two sides
+// are joined once, by little more than hashes; what is different is then
+// fetched by its place in the table, so that it takes as long as there are
+// differences.
 func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary, s *Sync) error {
 	return tx.QueryRowxContext(ctx, `
 		WITH difference AS MATERIALIZED (
-			SELECT kind, source_id,
+			SELECT kind, source_id, staged, kept,
 				CASE
 					WHEN s.facts_hash IS NULL THEN 'removed'
 					WHEN a.facts_hash IS NULL THEN 'added'
@@ -156,47 +162,57 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, summ
 					ELSE 'changed'
 				END AS change
 			FROM (
-				SELECT kind, source_id, facts_hash FROM staged_accounts WHERE connection_id = $1
+				SELECT kind, source_id, facts_hash, ctid AS staged FROM staged_accounts WHERE connection_id = $1
 			) s FULL JOIN (
-				SELECT kind, source_id, facts_hash, removed_at FROM accounts WHERE connection_id = $1 AND kind = ANY($2)
+				SELECT kind, source_id, facts_hash, removed_at, ctid AS kept FROM accounts WHERE connection_id = $1 AND kind = ANY($2)
 			) a USING (kind, source_id)
 			WHERE s.facts_hash IS DISTINCT FROM CASE WHEN a.removed_at IS NULL THEN a.facts_hash END
-		), written AS (
+		), added AS (
 			INSERT INTO accounts (connection_id, kind, source_id, `+factColumns+`)
-			SELECT connection_id, kind, source_id, `+factColumns+`
-			FROM difference JOIN staged_accounts USING (kind, source_id)
-			WHERE connection_id = $1 AND change <> 'removed'
-			ON CONFLICT (connection_id, kind, source_id) DO UPDATE SET removed_at = NULL,
-				(`+factColumns+`) = ROW (`+excluded(factColumns)+`)
-		), removed AS (
-			UPDATE accounts a SET removed_at = $5
-			FROM difference d
-			WHERE a.connection_id = $1 AND a.kind = d.kind AND a.source_id = d.source_id AND d.change = 'removed'
+			SELECT $1, kind, source_id, `+factColumns+`
+			FROM difference, LATERAL (SELECT `+factColumns+` FROM staged_accounts WHERE ctid = staged OFFSET 0) s
+			WHERE change = 'added'
+			RETURNING kind, source_id, `+facts+`
+		), updated AS (
+			INSERT INTO accounts (connection_id, kind, source_id, removed_at, `+factColumns+`)
+			SELECT $1, kind, source_id, CASE WHEN change = 'removed' THEN $4::timestamptz END, `+factColumns+`
+			FROM difference, LATERAL (
+				SELECT `+factColumns+` FROM staged_accounts WHERE ctid = staged
+				UNION ALL
+				SELECT `+factColumns+` FROM accounts WHERE ctid = kept AND change = 'removed'
+			) f
+			WHERE change <> 'added'
+			ON CONFLICT (connection_id, kind, source_id) DO UPDATE SET
+				(removed_at, `+factColumns+`) = ROW (`+excluded(`removed_at, `+factColumns)+`)
 		), recorded AS (
 			INSERT INTO changes (connection_id, number, kind, source_id, change, at, before, after)
-			SELECT $1, $4, kind, source_id, change, $5, before, after
+			SELECT $1, $3, kind, source_id, change, $4, before, after
 			FROM (
-				SELECT kind, source_id, change,
-					coalesce(to_jsonb(a) - $3::text[], '{}') AS old, coalesce(to_jsonb(s) - $3::text[], '{}') AS new
+				SELECT kind, source_id, 'added' AS change, '{}'::jsonb AS before, to_jsonb(f) AS after
+				FROM added, LATERAL (SELECT `+facts+`) f
+				UNION ALL
+				SELECT kind, source_id, change, before, after
 				FROM difference
-				LEFT JOIN (SELECT * FROM accounts WHERE connection_id = $1) a USING (kind, source_id)
-				LEFT JOIN (SELECT * FROM staged_accounts WHERE connection_id = $1) s USING (kind, source_id)
-			) facts, LATERAL (
-				SELECT
-					CASE WHEN new = '{}' THEN old ELSE (
-						SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE new -> key IS DISTINCT FROM value), '{}') FROM jsonb_each(old)
-					) END AS before,
-					CASE WHEN old = '{}' THEN new ELSE (
-						SELECT coalesce(jsonb_object_agg(key, value) FILTER (WHERE old -> key IS DISTINCT FROM value), '{}') FROM jsonb_each(new)
-					) END AS after
-			) differing
-			WHERE change <> 'changed' OR before <> '{}' OR after <> '{}'
+				LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM accounts WHERE ctid = kept) f OFFSET 0) old ON true
+				LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM staged_accounts WHERE ctid = staged) f OFFSET 0) new ON true,
+				LATERAL (
+					SELECT
+						coalesce(CASE WHEN new.facts IS NULL THEN old.facts ELSE (
+							SELECT jsonb_object_agg(key, value) FROM jsonb_each(old.facts) WHERE new.facts -> key IS DISTINCT FROM value
+						) END, '{}') AS before,
+						coalesce((
+							SELECT jsonb_object_agg(key, value) FROM jsonb_each(new.facts) WHERE old.facts -> key IS DISTINCT FROM value
+						), '{}') AS after
+					OFFSET 0
+				) differing
+				WHERE change <> 'added' AND (change <> 'changed' OR before <> '{}' OR after <> '{}')
+			) found
 			RETURNING change
 		)
 		SELECT count(*) FILTER (WHERE change IN ('added', 'restored')), count(*) FILTER (WHERE change = 'changed'),
 			count(*) FILTER (WHERE change = 'removed')
 		FROM recorded`,
-		connectionID, kindsRead(summary), notFacts, s.Number, s.FinishedAt,
+		connectionID, kindsRead(summary), s.Number, s.FinishedAt,
 	).Scan(&s.Added, &s.Changed, &s.Removed)
 }
 

@@ -103,6 +103,13 @@ func marshalPeople(people []Person) ([]byte, error) {
 	return json.Marshal(rows)
 }
 
+func nonNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
 // Roster returns the roster of an organization, or ErrNotFound when none was
 // imported.
 func (d *DB) Roster(ctx context.Context, organization string) (Roster, error) {

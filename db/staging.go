@@ -131,14 +131,23 @@ func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []dir
 	for i := range users {
 		u := &users[i]
 		if _, err := stmt.ExecContext(ctx, connectionID, string(u.Kind), u.ID,
-			u.Username, u.Email, u.Name, string(knownStatus(u.Status)), string(knownMFA(u.MFA)),
-			pq.StringArray(nonNil(u.Roles)), pq.StringArray(nonNil(u.Groups)),
-			u.AccessLevel, u.Site, u.FromDirectory, pq.StringArray(nonNil(u.Privileges)), factsHash(u)); err != nil {
+			string(knownMFA(u.MFA)), u.Name, u.Site, u.Email, textArray(u.Roles), textArray(u.Groups),
+			string(knownStatus(u.Status)), u.Username, u.FromDirectory, textArray(u.Privileges), u.AccessLevel,
+			factsHash(u)); err != nil {
 			return err
 		}
 	}
 	_, err = stmt.ExecContext(ctx)
 	return err
+}
+
+// textArray is a list as a value of text[]. Most are empty, and a million of
+// them are not made one by one.
+func textArray(list []string) any {
+	if len(list) == 0 {
+		return "{}"
+	}
+	return pq.StringArray(list)
 }
 
 func marshalSummary(summary *directory.Summary) ([]byte, error) {
@@ -166,11 +175,11 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 			ID   string         `db:"source_id"`
 		}
 		if err := tx.SelectContext(ctx, &rows, `
-			SELECT kind, source_id FROM accounts
+			SELECT kind, source_id FROM accounts a
 			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (kind, source_id) > ($3, $4)
-			EXCEPT
-			SELECT kind, source_id FROM staged_accounts
-			WHERE connection_id = $1 AND (kind, source_id) > ($3, $4)
+				AND NOT EXISTS (
+					SELECT FROM staged_accounts s
+					WHERE s.connection_id = $1 AND s.kind = a.kind AND s.source_id = a.source_id)
 			ORDER BY kind, source_id LIMIT $5`,
 			connectionID, kindsRead(summary), string(after.Kind), after.ID, limit); err != nil {
 			return err
@@ -246,11 +255,4 @@ func clearStaging(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
 		}
 	}
 	return nil
-}
-
-func nonNil(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
 }

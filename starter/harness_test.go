@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -38,6 +39,8 @@ type cli struct {
 	t     *testing.T
 	env   []string
 	stdin string
+	// patience is how long a command may take, if not as long as anything.
+	patience time.Duration
 }
 
 func (w *world) cli(t *testing.T) cli { return cli{t: t, env: w.env()} }
@@ -74,7 +77,7 @@ func (r result) String() string {
 
 // run runs a command to its end. It may be called from any goroutine.
 func (c cli) run(args ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.patience, patience))
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, program("starter"), args...)

@@ -143,7 +143,7 @@ func (w *world) startWorker(args ...string) (*worker, error) {
 		return nil, err
 	}
 	defer out.Close()
-	wk.cmd = exec.Command(program("worker"), append(args, "--log-level", "debug")...)
+	wk.cmd = exec.Command(program("worker"), append([]string{"--log-level", "debug"}, args...)...)
 	wk.cmd.Env, wk.cmd.Dir, wk.cmd.Stdout, wk.cmd.Stderr = w.env(), w.dir, out, out
 	if err := wk.cmd.Start(); err != nil {
 		return nil, err

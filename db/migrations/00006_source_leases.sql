@@ -5,7 +5,7 @@
 
 CREATE UNLOGGED TABLE source_leases (
     server        text        PRIMARY KEY,
-    connection_id bigint      NOT NULL,
+    connection_id bigint      NOT NULL REFERENCES connections ON DELETE CASCADE,
     expires_at    timestamptz NOT NULL
 );
 

@@ -1,0 +1,448 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
+
+	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/db"
+	"jamf-access-review/db/localpostgres"
+	"jamf-access-review/workflows"
+	"jamf-access-review/workflows/localtemporal"
+)
+
+// How fast it is, on servers of its own and beside floors that are measured in
+// the same run: what no way of doing it can do without. It judges nothing, and
+// is run where nothing else runs:
+//
+//	go test ./starter -run TestFigures -count=1 -v -timeout 30m -args -figures
+var (
+	figures            = flag.Bool("figures", false, "measure how fast it is")
+	figuresUsers       = flag.Int("figures.users", 1_000_000, "end users of the large directory; 0 leaves it out")
+	figuresConnections = flag.Int("figures.connections", 500, "connections that sync by themselves at once; 0 leaves them out")
+	figuresEvery       = flag.Duration("figures.every", 30*time.Second, "their interval")
+	figuresJSON        = flag.String("figures.json", "", "file to write the figures to as JSON")
+)
+
+// bareConnections is how many connections the bare download uses: as many as
+// the product.
+const bareConnections = 5
+
+// figure is one line of the table. What has no floor has none.
+type figure struct {
+	What  string  `json:"what"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Floor float64 `json:"floor,omitempty"`
+}
+
+// stage is what figures are measured on.
+type stage struct {
+	*world
+	worker  *worker
+	sql     *sqlx.DB
+	figures []figure
+}
+
+func TestFigures(t *testing.T) {
+	if !*figures {
+		t.Skip("measures only with -args -figures")
+	}
+	fmt.Printf("%-62s %15s %15s %8s\n", "", "measured", "floor", "ratio")
+	st := newStage(t)
+	t.Run("accounts", st.measureAccounts)
+	if *figuresUsers > 0 {
+		t.Run("everyone", st.measureEveryone)
+	}
+	if *figuresConnections > 0 {
+		t.Run("connections", st.measureConnections)
+	}
+	st.save(t)
+}
+
+// newStage starts servers and a worker that do nothing else.
+func newStage(t *testing.T) *stage {
+	own, err := localpostgres.Start(t.Context(), localpostgres.Config{Durable: true})
+	require.NoError(t, err)
+	orchestrator, err := localtemporal.Start(t.Context(), localtemporal.Config{UIPort: localtemporal.NoUI})
+	require.NoError(t, err)
+	w, err := newWorldOn(t.Context(), "default", own, orchestrator)
+	require.NoError(t, err)
+	st := &stage{world: w}
+	st.sql, err = sqlx.Connect("postgres", w.databaseURL)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, st.sql.Close())
+		require.NoError(t, w.close())
+		require.NoError(t, orchestrator.Stop(context.Background()))
+		require.NoError(t, own.Stop(context.Background()))
+	})
+	began := time.Now()
+	st.worker, err = w.startWorker("--log-level", "info")
+	require.NoError(t, err)
+	st.worker.awaitPolling(t)
+	st.add("worker: start to first poll", time.Since(began).Seconds(), "s", 0)
+	return st
+}
+
+// add prints a figure, and beside it its floor and the ratio of both.
+func (st *stage) add(what string, value float64, unit string, floor float64) {
+	f := figure{what, value, unit, floor}
+	st.figures = append(st.figures, f)
+	ratio := ""
+	if floor > 0 {
+		ratio = fmt.Sprintf("%10.2f %-4s %8.2f", floor, unit, value/floor)
+	}
+	fmt.Printf("%-62s %10.2f %-4s %s\n", what, value, unit, ratio)
+}
+
+func (st *stage) save(t *testing.T) {
+	if *figuresJSON == "" {
+		return
+	}
+	content, err := json.MarshalIndent(st.figures, "", "  ")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(*figuresJSON, content, 0o644))
+}
+
+// asked notes what is asked of a simulated Jamf Pro.
+type asked struct {
+	next http.Handler
+
+	mu   sync.Mutex
+	uris []string
+}
+
+func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		a.mu.Lock()
+		a.uris = append(a.uris, r.URL.RequestURI())
+		a.mu.Unlock()
+	}
+	a.next.ServeHTTP(w, r)
+}
+
+// take returns what was asked since it was last called.
+func (a *asked) take() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	uris := a.uris
+	a.uris = nil
+	return uris
+}
+
+// bareDownload asks for the same again, over as many connections, and decodes
+// every answer: the floor of a sync's download.
+func (s *subject) bareDownload(uris []string) time.Duration {
+	s.t.Helper()
+	token := s.token()
+	transport := &http.Transport{MaxIdleConnsPerHost: bareConnections}
+	defer transport.CloseIdleConnections()
+	began := time.Now()
+	var g errgroup.Group
+	g.SetLimit(bareConnections)
+	for _, uri := range uris {
+		g.Go(func() error {
+			request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+uri, nil)
+			if err != nil {
+				return err
+			}
+			request.Header.Set("Authorization", "Bearer "+token)
+			answer, err := transport.RoundTrip(request)
+			if err != nil {
+				return err
+			}
+			defer answer.Body.Close()
+			return decodeBare(answer)
+		})
+	}
+	require.NoError(s.t, g.Wait())
+	return time.Since(began)
+}
+
+// decodeBare decodes into no more than the facts of end users, which are most
+// of what there is to decode.
+func decodeBare(answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK || strings.HasSuffix(answer.Request.URL.Path, "/sites") {
+		return json.NewDecoder(answer.Body).Decode(new(any))
+	}
+	return json.NewDecoder(answer.Body).Decode(&struct {
+		TotalCount int
+		Results    []struct {
+			ID                        any
+			Username, RealName, Email string
+		}
+	}{})
+}
+
+func (s *subject) token() string {
+	answer, err := http.PostForm(s.url+"/api/v1/oauth/token", map[string][]string{
+		"client_id": {s.clientID}, "client_secret": {s.secret}, "grant_type": {"client_credentials"},
+	})
+	require.NoError(s.t, err)
+	defer answer.Body.Close()
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	require.NoError(s.t, json.NewDecoder(answer.Body).Decode(&token))
+	return token.AccessToken
+}
+
+// resync asks for a sync as the command does, and returns its result and how
+// long that took.
+func (st *stage) resync(t *testing.T, s *subject) (activities.SyncResult, time.Duration) {
+	t.Helper()
+	began := time.Now()
+	handle, err := st.client.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
+		WorkflowID: workflows.AccessSyncID(s.name), UpdateName: workflows.ResyncMessage,
+		Args: []any{workflows.ResyncRequest{}}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	require.NoError(t, err)
+	var result activities.SyncResult
+	require.NoError(t, handle.Get(t.Context(), &result))
+	require.EqualValues(t, "applied", result.Outcome, result.Reason)
+	return result, time.Since(began)
+}
+
+// watched makes a subject whose requests are noted.
+func (st *stage) watched(t *testing.T, config jamftest.Config) (*subject, *asked) {
+	s := st.setup(t, func(c *jamftest.Config) {
+		config.ClientID, config.ClientSecret = c.ClientID, c.ClientSecret
+		*c = config
+	})
+	s.patience = 20 * time.Minute
+	a := &asked{next: s.jamf}
+	s.url = serve(t, a)
+	return s, a
+}
+
+// rounds is how often what is short is measured; the fastest counts, for both
+// sides.
+const rounds = 3
+
+func (st *stage) measureAccounts(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		accounts int
+		config   jamftest.Config
+	}{
+		{"newer API, 2,000 accounts, 5 ms a request", 2000, jamftest.Config{Latency: 5 * time.Millisecond}},
+		{"Classic API only, 2,000 accounts, 5 ms a request", 2000, jamftest.Config{Latency: 5 * time.Millisecond, Release: new(jamftest.ClassicOnly())}},
+		{"newer API, 20,000 accounts", 20_000, jamftest.Config{}},
+	} {
+		s, a := st.watched(t, c.config)
+		s.jamf.Demo(c.accounts)
+		s.connect("--every", "24h")
+		var best, floor time.Duration
+		for range rounds {
+			a.take()
+			_, took := st.resync(t, s)
+			uris := a.take()
+			best, floor = shorter(best, took), shorter(floor, s.bareDownload(uris))
+		}
+		st.add(c.what, best.Seconds(), "s", floor.Seconds())
+	}
+}
+
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
+}
+
+// changing is how many end users change in between.
+const changing = 1000
+
+func (st *stage) measureEveryone(t *testing.T) {
+	n := *figuresUsers
+	s, a := st.watched(t, jamftest.Config{})
+	change := func(round int) {
+		for id := 1; id <= changing; id++ {
+			s.jamf.AddEndUser(jamftest.EndUser{ID: id, Username: fmt.Sprintf("first%d", id), RealName: fmt.Sprintf("Round %d", round), Email: fmt.Sprintf("first%d@example.com", id)})
+		}
+	}
+	change(0)
+	s.jamf.GenerateEndUsers(n - changing)
+	who := fmt.Sprintf("everyone, %d end users: ", n)
+	idle := memory(t, st.worker.cmd.Process, "VmRSS")
+
+	began := time.Now() // a sync is finished, on record, before it is applied
+	s.connect("--every", "24h", "--scope", "everyone")
+	first := time.Since(began)
+	uris := a.take()
+	download := s.bareDownload(uris)
+	store := st.bareCopy(t, n)
+	st.add(who+"connecting, with the first sync", first.Seconds(), "s", (download + store).Seconds())
+
+	st.rest(t)
+	since := st.now(t)
+	result, took := st.resync(t, s)
+	require.Zero(t, result.Added+result.Changed+result.Removed)
+	st.add(who+"unchanged", took.Seconds(), "s", download.Seconds())
+	st.add(who+"unchanged, rows of accounts written", st.writtenSince(t, since), "", 0)
+
+	st.rest(t)
+	change(1)
+	result, changed := st.resync(t, s)
+	require.Equal(t, changing, result.Changed)
+	st.add(who+"1,000 changed", changed.Seconds(), "s", took.Seconds())
+
+	st.rest(t)
+	wal := st.wal(t)
+	st.resync(t, s)
+	st.add(who+"unchanged, WAL", float64(st.wal(t)-wal)/(1<<20), "MiB", 0)
+	st.add("worker: highest memory above idle", memory(t, st.worker.cmd.Process, "VmHWM")-idle, "MiB", 0)
+
+	reader := s.streamUsers()
+	st.add(who+"users -o json, first byte", reader.first.Seconds(), "s", 0)
+	st.add(who+"users -o json, all", reader.all.Seconds(), "s", 0)
+	st.add("users -o json, highest memory", reader.memory, "MiB", 0)
+}
+
+// bareCopy copies as many rows into an empty table like accounts: the floor of
+// storing them.
+func (st *stage) bareCopy(t *testing.T, n int) time.Duration {
+	const columns = `connection_id, kind, source_id, username, email, name, status, mfa, roles, groups, access_level, site, privileges, facts_hash`
+	_, err := st.sql.Exec(`CREATE TABLE bare (LIKE accounts INCLUDING ALL)`)
+	require.NoError(t, err)
+	began := time.Now()
+	tx, err := st.sql.Begin()
+	require.NoError(t, err)
+	stmt, err := tx.Prepare(`COPY bare (` + columns + `) FROM STDIN`)
+	require.NoError(t, err)
+	none, hash := pq.StringArray{}, make([]byte, 32)
+	for i := range n {
+		name := fmt.Sprintf("user%07d", i)
+		_, err := stmt.Exec(1, "end_user", fmt.Sprint(i), name, name+"@example.com", "User "+name, "unknown", "unknown", none, none, "", "", none, hash)
+		require.NoError(t, err)
+	}
+	_, err = stmt.Exec()
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+	took := time.Since(began)
+	_, err = st.sql.Exec(`DROP TABLE bare`)
+	require.NoError(t, err)
+	return took
+}
+
+// rest does what PostgreSQL does by itself in the hours before the next sync.
+func (st *stage) rest(t *testing.T) {
+	t.Helper()
+	for _, statement := range []string{`VACUUM ANALYZE`, `CHECKPOINT`} {
+		_, err := st.sql.Exec(statement)
+		require.NoError(t, err)
+	}
+}
+
+// now is a moment in the life of the database.
+func (st *stage) now(t *testing.T) (transaction int64) {
+	t.Helper()
+	require.NoError(t, st.sql.Get(&transaction, `SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint`))
+	return transaction
+}
+
+// writtenSince is how many accounts were written since a moment.
+func (st *stage) writtenSince(t *testing.T, transaction int64) (rows float64) {
+	t.Helper()
+	require.NoError(t, st.sql.Get(&rows, `SELECT count(*) FROM accounts WHERE xmin::text::bigint >= $1`, transaction))
+	return rows
+}
+
+// wal is how many bytes of WAL were written so far.
+func (st *stage) wal(t *testing.T) (written int64) {
+	t.Helper()
+	require.NoError(t, st.sql.Get(&written, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`))
+	return written
+}
+
+func (st *stage) measureConnections(t *testing.T) {
+	n, every := *figuresConnections, *figuresEvery
+	s, _ := st.watched(t, jamftest.Config{})
+	s.jamf.Demo(25)
+	connected := st.connectMany(t, s, n, every)
+	cpu, syncs := st.worker.cpu(t), st.syncs(t)
+	connections := 0
+	observed := time.After(3 * every)
+	sample := time.NewTicker(time.Second)
+	defer sample.Stop()
+	for observing := true; observing; {
+		select {
+		case <-observed:
+			observing = false
+		case <-sample.C:
+			var now int
+			require.NoError(t, st.sql.Get(&now, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`))
+			connections = max(connections, now)
+		}
+	}
+	what := fmt.Sprintf("%d connections of 25 accounts every %s: ", n, every)
+	cpu, syncs = st.worker.cpu(t)-cpu, st.syncs(t)-syncs
+	st.add(what+"connecting", connected.Seconds(), "s", 0)
+	st.add(what+"syncs", float64(syncs), "", float64(3*n))
+	st.add(what+"worker CPU a sync", cpu.Seconds()*1000/float64(syncs), "ms", 0)
+	st.add(what+"Postgres connections", float64(connections), "", 0)
+	var late float64
+	require.NoError(t, st.sql.Get(&late, `
+		SELECT coalesce(max(gap), 0) FROM (
+			SELECT extract(epoch FROM started_at - lag(started_at) OVER (PARTITION BY connection_id ORDER BY number)) - $1 AS gap, number
+			FROM syncs JOIN connections c ON c.id = connection_id WHERE trigger = 'schedule' AND every_seconds = $1
+		) g`, int(every.Seconds())))
+	st.add(what+"latest of all", 100*late/every.Seconds(), "%", 0)
+}
+
+func (st *stage) syncs(t *testing.T) int {
+	var n int
+	require.NoError(t, st.sql.Get(&n, `SELECT count(*) FROM syncs WHERE outcome = 'applied' AND trigger = 'schedule'`))
+	return n
+}
+
+// connectMany connects n connections to one Jamf Pro, as the command does, and
+// returns how long that took.
+func (st *stage) connectMany(t *testing.T, s *subject, n int, every time.Duration) time.Duration {
+	t.Helper()
+	keyset, err := db.LoadKeyset(st.keyset())
+	require.NoError(t, err)
+	record, err := db.Open(t.Context(), st.databaseURL, db.WithKeyset(keyset))
+	require.NoError(t, err)
+	defer record.Close()
+	began := time.Now()
+	var g errgroup.Group
+	g.SetLimit(20)
+	for i := range n {
+		g.Go(func() error {
+			c, err := record.CreateConnection(t.Context(), db.NewConnection{
+				Name: fmt.Sprintf("many-%d", i), Organization: "many", Source: directory.JamfPro, BaseURL: s.url, Scope: directory.ScopeAdmins,
+				Every: every, ExitGrace: 24 * time.Hour, Credentials: directory.Credentials{ClientID: s.clientID, ClientSecret: s.secret},
+			})
+			if err != nil {
+				return err
+			}
+			run, err := st.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+				ID: workflows.ConnectJamfID(c.Name), TaskQueue: workflows.TaskQueue,
+			}, workflows.ConnectJamf, workflows.ConnectJamfInput{Connection: workflows.ConnectionOf(c), Every: db.Interval(every)})
+			if err != nil {
+				return err
+			}
+			return run.Get(t.Context(), nil)
+		})
+	}
+	require.NoError(t, g.Wait())
+	return time.Since(began)
+}

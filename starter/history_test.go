@@ -1,0 +1,80 @@
+package main_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"jamf-access-review/workflows"
+)
+
+// Temporal charges for actions and keeps every event: one scheduled sync is
+// few of both, whatever it reads.
+func TestTheHistoryOfASyncDoesNotGrowWithItsUsers(t *testing.T) {
+	t.Parallel()
+	small, large := scheduledRun(t, 10), scheduledRun(t, 2000)
+	require.Equal(t, small.events, large.events)
+	// A beginning, a timer, two activities, an end, and a task for each of
+	// the four moments at which the workflow decides.
+	require.LessOrEqual(t, large.events, int64(22))
+	require.LessOrEqual(t, large.actions, 5)
+	require.LessOrEqual(t, large.bytes, int64(8<<10))
+	// Larger numbers have more digits, and that is all.
+	require.InDelta(t, small.bytes, large.bytes, 64)
+}
+
+// recurrence is what one scheduled sync cost at Temporal.
+type recurrence struct {
+	events, bytes int64
+	actions       int // those that a history shows; a heartbeat is another
+}
+
+// scheduledRun waits for a scheduled sync of a connection with so many more
+// accounts.
+func scheduledRun(t *testing.T, accounts int) recurrence {
+	t.Helper()
+	s := setup(t)
+	s.jamf.Demo(accounts)
+	s.connect("--every", "10s")
+	id := workflows.AccessSyncID(s.name)
+	request := &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: s.world.namespace, Query: fmt.Sprintf("WorkflowId = %q AND ExecutionStatus = 'ContinuedAsNew'", id),
+	}
+	var r recurrence
+	await(t, "a scheduled sync", func() bool {
+		page, err := s.world.listWorkflows(t.Context(), request)
+		require.NoError(t, err)
+		for _, run := range page.Executions {
+			described, err := s.world.client.DescribeWorkflowExecution(t.Context(), id, run.Execution.RunId)
+			require.NoError(t, err)
+			r.events = described.WorkflowExecutionInfo.HistoryLength
+			r.bytes = described.WorkflowExecutionInfo.HistorySizeBytes
+			r.actions = s.actions(id, run.Execution.RunId)
+			return true
+		}
+		return false
+	})
+	return r
+}
+
+// actions counts what Temporal bills of a run, as far as its history shows it.
+func (s *subject) actions(id, run string) int {
+	s.t.Helper()
+	n := 0
+	history := s.world.client.GetWorkflowHistory(s.t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		event, err := history.Next()
+		require.NoError(s.t, err)
+		switch event.EventType {
+		case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enums.EVENT_TYPE_TIMER_STARTED, enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+			enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+			enums.EVENT_TYPE_MARKER_RECORDED, enums.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, enums.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
+			enums.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+			n++
+		}
+	}
+	return n
+}
