@@ -278,8 +278,16 @@ func (s *trutoSource) lie(r *rand.Rand) func(*http.Request) *faults.Fault {
 }
 
 func (s *trutoSource) lastingLie(r *rand.Rand) faults.Func {
-	return faults.On(trutotest.UsersPath, of(r, trutotest.Set("result_count", 1000), trutotest.EmptyList(), faults.Truncated(), trutotest.HTML(200),
-		trutotest.FirstPageNext(), faults.Answer(200, "{}"), trutotest.Set("result", nil), trutotest.Set("next_cursor", "nowhere")))
+	lies := []*faults.Fault{
+		trutotest.Set("result_count", 1000), faults.Truncated(), trutotest.HTML(200), trutotest.FirstPageNext(),
+		faults.Answer(200, "{}"), trutotest.Set("result", nil), trutotest.Set("next_cursor", "nowhere"),
+	}
+	// One of its empty pages without a cursor is the list of a source in which
+	// there is nobody.
+	if s.quirks.EmptyPages == 0 {
+		lies = append(lies, trutotest.EmptyList())
+	}
+	return faults.On(trutotest.UsersPath, of(r, lies...))
 }
 
 func (s *trutoSource) outage(r *rand.Rand) faults.Func {
