@@ -153,7 +153,7 @@ func newHistory(seed uint64, kinds int) *history {
 	for _, k := range stepKinds[:kinds] {
 		total += k.weight
 	}
-	for range 3 + r.IntN(6) {
+	for range 1 + r.IntN(6) {
 		at, kind := r.IntN(total), 0
 		for at >= stepKinds[kind].weight {
 			at -= stepKinds[kind].weight
