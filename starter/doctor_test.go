@@ -178,7 +178,7 @@ func TestDoctorLooksForWorkersAndTheirBuilds(t *testing.T) {
 	require.Contains(t, c.doctor(0).in("ok"), "worker_builds")
 
 	other := filepath.Join(w.dir, "other-worker")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-buildid=other", "-o", other, "jamf-access-review/worker").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-ldflags=-buildid=other", "-o", other, "jamf-access-review/worker").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	cmd := exec.Command(other)
 	cmd.Env = w.env()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +50,7 @@ func (a *app) list(ctx context.Context, limit int) error {
 		return nil
 	}
 	if err := output.WriteTable(a.out,
-		[]output.Column{output.Col("Connection", 20), output.Col("State", 15), output.Col("Last sync", 16), output.Col("Next sync", 9), output.Col("Monitors", 13), output.Col("What to do", 28)},
+		[]output.Column{output.Col("Connection", 14), output.Col("State", 15), output.Col("Synced", 8), output.Col("Monitors", 13), output.Col("What to do", 22)},
 		rows(overviews, listed)); err != nil {
 		return err
 	}
@@ -66,7 +65,7 @@ func listed(o db.Overview) []string {
 	if s := o.LastSync; s != nil {
 		last = ago(*s.FinishedAt) + ", " + string(s.Outcome)
 	}
-	return []string{o.Name, string(o.State), last, until(o.NextSyncAt), worstOf(o.Monitors), whatToDo(o)}
+	return []string{o.Name, string(o.State), last, worstOf(o.Monitors), whatToDo(o)}
 }
 
 // worstOf is the worst state of the monitors, "-" where there is none.
@@ -85,27 +84,17 @@ func worstOf(monitors []db.Monitor) string {
 func whatToDo(o db.Overview) string {
 	switch o.Attention {
 	case db.AttentionReconnect:
-		return "new credentials: starter reconnect " + o.Name
+		return "starter reconnect " + o.Name
 	case db.AttentionHeld:
-		return "a sync is held: starter status " + o.Name
+		return "held: starter status " + o.Name
 	case db.AttentionLate:
 		return round(o.Late(time.Now())) + " late: starter doctor " + o.Name
 	case db.AttentionFailed:
 		return o.LastSync.Error + ": starter doctor " + o.Name
 	case db.AttentionMonitors:
-		return strings.Join(failingOf(o.Monitors), ", ") + ": starter monitors " + o.Name
+		return "starter monitors " + o.Name
 	}
 	return ""
-}
-
-func failingOf(monitors []db.Monitor) []string {
-	var codes []string
-	for _, m := range monitors {
-		if m.State == db.Failing {
-			codes = append(codes, m.Code)
-		}
-	}
-	return codes
 }
 
 // viewStatus puts what is to be known of a connection in the CLI's words.

@@ -43,9 +43,10 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 	require.Equal(t, ask[[]statusDoc](c, "list")[1].LastSync, held.status().LastSync, "as status has it")
 
 	table := oneLine(c.ok("list").stdout)
-	for _, s := range []string{"new credentials: starter", "a sync is held", "1h late", "JAMF_ACCESS_REMOVED_ON_EXIT", "failing", "not_evaluable"} {
+	for _, s := range []string{"starter reconnect", "held: starter status", "1h late: starter doctor", "starter monitors", "failing", "not_evaluable"} {
 		require.Contains(t, table, s)
 	}
+	requireNarrow(t, c.ok("list").stdout)
 	require.Len(t, ask[[]listedDoc](c, "list", "--limit", "2"), 2)
 	require.Contains(t, c.ok("list", "--limit", "2").stderr, "and 3 more")
 	c.refuse(2, "usage", "list", "--limit", "-1")

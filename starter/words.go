@@ -31,18 +31,6 @@ func when(t *time.Time) string {
 // ago is a time as seen from now.
 func ago(t time.Time) string { return round(time.Since(t)) + " ago" }
 
-// until is a time to come as seen from now.
-func until(t *time.Time) string {
-	switch {
-	case t == nil:
-		return "-"
-	case time.Until(*t) <= 0:
-		return "now"
-	default:
-		return "in " + round(time.Until(*t))
-	}
-}
-
 func round(d time.Duration) string {
 	switch {
 	case d < time.Minute:
