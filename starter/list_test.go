@@ -43,7 +43,7 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 	require.Equal(t, ask[[]statusDoc](c, "list")[1].LastSync, held.status().LastSync, "as status has it")
 
 	table := oneLine(c.ok("list").stdout)
-	for _, s := range []string{"starter reconnect", "held: starter status", "1h late: starter doctor", "starter monitors", "failing", "not_evaluable"} {
+	for _, s := range []string{"starter reconnect", "held: starter status", "1h late", "starter monitors", "failing", "not_evaluable"} {
 		require.Contains(t, table, s)
 	}
 	requireNarrow(t, c.ok("list").stdout)
