@@ -92,7 +92,7 @@ func stopSteps() []localprocess.Step {
 	return []localprocess.Step{{Signal: syscall.SIGTERM, Patience: 15 * time.Second}}
 }
 
-// A server whose data is in memory has nothing to finish.
+// A server whose data is not kept has nothing to finish.
 func (s *Server) stopSteps() []localprocess.Step {
 	if s.place.temporary {
 		return nil
@@ -135,8 +135,11 @@ func serverArguments(config Config, place *place, ports ports) []string {
 	} else {
 		arguments = append(arguments, "--ui-port", strconv.Itoa(ports.ui))
 	}
-	if !place.temporary {
-		arguments = append(arguments, "--db-filename", place.dataFile())
+	// Always a file: what is kept in memory is gone when SQLite's connection to
+	// it breaks off, and then no namespace is found any more.
+	arguments = append(arguments, "--db-filename", place.dataFile())
+	if place.temporary {
+		arguments = append(arguments, "--sqlite-pragma", "synchronous=OFF")
 	}
 	if config.namespace() != "default" {
 		arguments = append(arguments, "--namespace", config.namespace())

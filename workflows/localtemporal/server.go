@@ -24,11 +24,11 @@ const (
 // Purpose is PurposeServer or PurposeUI.
 type PortInUseError = localprocess.PortInUseError
 
-// Config says how to run a server. Its zero value keeps everything in memory and
-// has a UI.
+// Config says how to run a server. Its zero value keeps nothing and has a UI.
 type Config struct {
 	// Dir keeps the data, which a later Start with the same Dir finds again. It
-	// is created if need be. When it is empty the data is in memory.
+	// is created if need be. When it is empty the data ends with the
+	// server.
 	Dir string
 	// Port is the loopback port of the server; 0 means any that is free.
 	Port int
