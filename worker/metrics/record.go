@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// overviewTimeout leaves time for the rest within the 10 s that Prometheus
+	// totalsTimeout leaves time for the rest within the 10 s that Prometheus
 	// waits for a page unless told otherwise.
-	overviewTimeout = 8 * time.Second
-	// overviewShare bounds what a large record costs: it is read anew when this
+	totalsTimeout = 8 * time.Second
+	// totalsShare bounds what a large record costs: it is read anew when this
 	// many times as long has passed as the reading took.
-	overviewShare = 10
+	totalsShare = 10
 )
 
-// Totals is the record, as far as metrics read it.
-type Totals interface {
+// Record is the record, as far as metrics read it.
+type Record interface {
 	Totals(context.Context) (db.Totals, error)
 }
 
 // WatchRecord adds how the connections and monitors on record are. Every worker
 // says the same of them. When the record cannot be read they are left out,
 // jamf_access_record_up is 0, and the rest of the page is as ever.
-func (m *Metrics) WatchRecord(record Totals) {
+func (m *Metrics) WatchRecord(record Record) {
 	m.registry.MustRegister(&recordCollector{record: record, logger: m.logger})
 }
 
@@ -48,7 +48,7 @@ var (
 )
 
 type recordCollector struct {
-	record Totals
+	record Record
 	logger *slog.Logger
 
 	mu     sync.Mutex
@@ -69,14 +69,14 @@ func (c *recordCollector) Collect(metrics chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
-	o, err := c.totals()
+	totals, err := c.totals()
 	if err != nil {
 		c.logger.Warn("The record could not be read for the metrics", "error", err)
 		gauge(recordUp, 0)
 		return
 	}
 	gauge(recordUp, 1)
-	for _, in := range o.Connections {
+	for _, in := range totals.Connections {
 		gauge(connections, float64(in.Count), in.Source, string(in.State))
 		if in.State == db.Disconnected {
 			continue
@@ -85,7 +85,7 @@ func (c *recordCollector) Collect(metrics chan<- prometheus.Metric) {
 		gauge(connectionsHeld, float64(in.Held), in.Source, string(in.State))
 		gauge(oldestSync, in.OldestAge.Seconds(), in.Source, string(in.State))
 	}
-	for _, in := range o.Monitors {
+	for _, in := range totals.Monitors {
 		gauge(monitors, float64(in.Count), in.Code, string(in.State))
 	}
 }
@@ -93,17 +93,17 @@ func (c *recordCollector) Collect(metrics chan<- prometheus.Metric) {
 func (c *recordCollector) totals() (db.Totals, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.readAt.IsZero() && time.Since(c.readAt) < overviewShare*c.took {
+	if !c.readAt.IsZero() && time.Since(c.readAt) < totalsShare*c.took {
 		return c.last, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), overviewTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), totalsTimeout)
 	defer cancel()
 	begun := time.Now()
-	o, err := c.record.Totals(ctx)
+	totals, err := c.record.Totals(ctx)
 	if err != nil {
 		c.readAt = time.Time{}
 		return db.Totals{}, err
 	}
-	c.last, c.readAt, c.took = o, time.Now(), time.Since(begun)
-	return o, nil
+	c.last, c.readAt, c.took = totals, time.Now(), time.Since(begun)
+	return totals, nil
 }
