@@ -34,11 +34,7 @@ func (a *app) notifyList(ctx context.Context) error {
 		return err
 	}
 	if a.format == output.JSON {
-		views := []subscriptionView{}
-		for _, s := range subscriptions {
-			views = append(views, viewSubscription(s))
-		}
-		return output.WriteJSON(a.out, views)
+		return output.WriteJSON(a.out, views(subscriptions, viewSubscription))
 	}
 	if len(subscriptions) == 0 {
 		a.tell("Nobody is told anything yet. `starter notify add NAME` changes that.")
@@ -61,7 +57,7 @@ func newNotifyTest(a *app) *cobra.Command {
 		Long: `Test sends one message, from where the worker runs and as all others are sent,
 and waits for what comes of it. It is not tried again.`,
 		Example: `  starter notify test slack`,
-		Args:    subscribed,
+		Args:    one("the name of one subscription"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.notifyTest(cmd.Context(), args[0]) },
 	}
 }
@@ -113,7 +109,7 @@ func newNotifyDeliveries(a *app) *cobra.Command {
 		Long: `A message is pending, delivered, or given_up: it was tried for three days, or its
 receiver wants no more. What became of it can be seen for 30 days.`,
 		Example: `  starter notify deliveries slack --limit 100`,
-		Args:    subscribed,
+		Args:    one("the name of one subscription"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.notifyDeliveries(cmd.Context(), args[0], limit)
 		},
@@ -138,11 +134,7 @@ func (a *app) notifyDeliveries(ctx context.Context, name string, limit int) erro
 		return err
 	}
 	if a.format == output.JSON {
-		views := []deliveryView{}
-		for _, d := range deliveries {
-			views = append(views, viewDelivery(d))
-		}
-		return output.WriteJSON(a.out, views)
+		return output.WriteJSON(a.out, views(deliveries, viewDelivery))
 	}
 	return output.WriteTable(a.out, []output.Column{output.Col("At", 20), output.Col("About", 16), output.Col("Kind", 16), output.Col("Outcome", 9), output.Col("Tries", 5), output.Col("Error", 30)},
 		rows(deliveries, func(d db.Delivery) []string {

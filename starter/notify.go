@@ -31,14 +31,6 @@ as text.`,
 	return notify
 }
 
-// subscribed is the argument check of commands about one subscription.
-func subscribed(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usagef("%s takes the name of one subscription", cmd.Name())
-	}
-	return nil
-}
-
 type notifyOptions struct {
 	url, urlFile, secretFile, organization string
 	withFindings                           bool
@@ -64,7 +56,7 @@ Messages name the connection and the monitor, and count accounts. With
 addresses and usernames of at most 50.`,
 		Example: `  starter notify add siem --url https://hooks.acme.example/jamf --secret-file secret.txt
   starter notify add slack --url-file slack-url.txt --org acme`,
-		Args: subscribed,
+		Args: one("the name of one subscription"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.notifyAdd(cmd.Context(), args[0], o) },
 	}
 	f := cmd.Flags()
@@ -154,7 +146,7 @@ func newNotifyRemove(a *app) *cobra.Command {
 		Use:     "remove NAME",
 		Short:   "Remove a subscription; what it was not told yet is dropped",
 		Example: `  starter notify remove slack`,
-		Args:    subscribed,
+		Args:    one("the name of one subscription"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.notifyRemove(cmd.Context(), args[0]) },
 	}
 }

@@ -40,11 +40,7 @@ func (a *app) syncs(ctx context.Context, name string, limit int) error {
 		return err
 	}
 	if a.format == output.JSON {
-		views := []syncView{}
-		for _, s := range syncs {
-			views = append(views, viewSync(s))
-		}
-		return output.WriteJSON(a.out, views)
+		return output.WriteJSON(a.out, views(syncs, viewSync))
 	}
 	return output.WriteTable(a.out, []output.Column{output.Col("Nr", 6), output.Col("Trigger", 9), output.Col("Outcome", 8), output.Col("Finished", 20), output.Col("Accts", 7), output.Col("+", 5), output.Col("~", 5), output.Col("-", 5), output.Col("Reason", 24)},
 		rows(syncs, func(s db.Sync) []string {
@@ -158,6 +154,16 @@ func converted[T, U any](seq iter.Seq2[T, error], f func(T) U) iter.Seq2[U, erro
 			}
 		}
 	}
+}
+
+// views are what a list's elements are in the CLI's words; an empty list stays
+// one in JSON.
+func views[T, U any](l []T, view func(T) U) []U {
+	out := make([]U, len(l))
+	for i, v := range l {
+		out[i] = view(v)
+	}
+	return out
 }
 
 // rows is converted for a slice.

@@ -48,10 +48,17 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
 
 // named is the argument check of commands about one connection.
 func named(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usagef("%s takes the name of one connection", cmd.Name())
+	return one("the name of one connection")(cmd, args)
+}
+
+// one is the argument check of commands that take one argument.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s takes %s", cmd.Name(), what)
+		}
+		return nil
 	}
-	return nil
 }
 
 // noArgs is the argument check of commands that take none.

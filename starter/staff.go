@@ -42,12 +42,7 @@ nothing, so import it regularly. The monitors of all connections of the organiza
 evaluated again on what was last synced.`,
 		Example: `  starter staff import staff.csv
   hr-export | starter staff import - --org acme`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("import takes one file")
-			}
-			return nil
-		},
+		Args: one("one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.importStaff(cmd.Context(), args[0], organization)
 		},
@@ -128,11 +123,7 @@ func (a *app) listStaff(ctx context.Context, organization string) error {
 		return err
 	}
 	if a.format == output.JSON {
-		views := []personView{}
-		for _, p := range r.People {
-			views = append(views, viewPerson(p))
-		}
-		return output.WriteJSON(a.out, views)
+		return output.WriteJSON(a.out, views(r.People, viewPerson))
 	}
 	a.tell("Imported %s.", ago(r.ImportedAt))
 	return output.WriteTable(a.out, []output.Column{output.Col("E-mail", 26), output.Col("Name", 18), output.Col("Exited", 20), output.Col("Aliases", 12)},
