@@ -27,7 +27,7 @@ const (
 	accountsOnAPage = 100
 	// statementsOfASync are those besides the pages': numbers, locks, checks,
 	// comparison, monitors and state. It may be lowered.
-	statementsOfASync = 72
+	statementsOfASync = 71
 	// A page's are BEGIN, moving the cursor, COPY and COMMIT.
 	statementsOfAPage = 4
 )

@@ -35,6 +35,9 @@ func (d *DB) EnableMonitors(ctx context.Context, connectionID int64) error {
 			connectionID, pq.StringArray{AccessRemovedOnExit, UserMFAEnabled}, now); err != nil {
 			return err
 		}
+		if err := setBased(ctx, tx); err != nil {
+			return err
+		}
 		return evaluateAgain(ctx, tx, connection, codes, now)
 	})
 }
@@ -135,13 +138,10 @@ func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, code
 	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, codes, now)
 }
 
-// evaluate adds an outcome to each monitor of the codes, and gives notice of
-// those whose state is another. A finding keeps its "since" for as long as its
-// state stays.
+// evaluate adds, in a transaction that is setBased, an outcome to each monitor
+// of the codes, and gives notice of those whose state is another. A finding
+// keeps its "since" for as long as its state stays.
 func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, codes []string, now time.Time) error {
-	if err := setBased(ctx, tx); err != nil {
-		return err
-	}
 	for _, code := range codes {
 		v, ok := verdicts[code]
 		if !ok {

@@ -52,6 +52,9 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		if err := replaceRoster(ctx, tx, org, roster, now); err != nil {
 			return err
 		}
+		if err := setBased(ctx, tx); err != nil {
+			return err
+		}
 		for _, c := range connections {
 			if err := evaluateAgain(ctx, tx, c, []string{AccessRemovedOnExit}, now); err != nil {
 				return fmt.Errorf("connection %q: %w", c.Name, err)
