@@ -74,6 +74,7 @@ func TestNoNoticeIsLeftBehindWhenNotifyEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, run.Get(t.Context(), nil))
 	require.Equal(t, []string{"0", "1", "2", "3", "4"}, box.all())
+	b.keep("notified", run.GetID(), run.GetRunID())
 }
 
 func TestANoticeIsTriedAgainBeforeTheNext(t *testing.T) {
