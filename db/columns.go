@@ -9,7 +9,7 @@ import "strings"
 const facts = `mfa, name, site, email, roles, groups, status, username, directory, privileges, access_level`
 
 // factColumns are what an account is written with.
-const factColumns = facts + `, facts_hash`
+const factColumns = facts + `, facts_digest`
 
 // excluded prefixes columns for use in ON CONFLICT DO UPDATE.
 func excluded(columns string) string {

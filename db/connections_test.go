@@ -97,14 +97,17 @@ func TestChangeStateTwiceIsAsGoodAsOnce(t *testing.T) {
 func filled(r *record, name string) Connection {
 	r.t.Helper()
 	r.subscribe("to-" + name[:1])
-	c := r.connectMonitored(name)
+	everyone := newConnection(name)
+	everyone.Scope = directory.ScopeEveryone
+	c := r.create(everyone)
+	require.NoError(r.t, r.EnableMonitors(r.ctx, c.ID))
 	require.NoError(r.t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", Aliases: []string{"one"}}}))
 	_, err := r.Token(r.ctx, c.ID, (&issuer{valid: time.Hour}).renew)
 	require.NoError(r.t, err)
 	_, err = r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientSecret: secret})
 	require.NoError(r.t, err)
-	r.sync(c, account("1"), account("2"))
-	r.stage(c, nil, []directory.User{account("3")})
+	r.sync(c, account("1"), account("2"), endUser(1), endUser(200))
+	r.stage(c, nil, []directory.User{account("3"), endUser(1), endUser(200)})
 	_, err = r.LeaseServer(r.ctx, name+".example", c.ID, time.Hour)
 	require.NoError(r.t, err)
 	for _, table := range r.tables("connection_id") {
@@ -124,7 +127,7 @@ func TestDisconnectDestroysCredentialsAndKeepsTheRecord(t *testing.T) {
 		got := r.reload(c)
 		require.Equal(t, Disconnected, got.State)
 		require.Equal(t, 1, got.AppliedSync)
-		for _, table := range []string{"credentials", "credential_candidates", "staged_reads", "staged_accounts"} {
+		for _, table := range []string{"credentials", "credential_candidates", "staged_reads", "staged_accounts", "staged_blocks"} {
 			require.Zero(t, one[int](r, `SELECT count(*) FROM `+table), table)
 		}
 		require.Equal(t, accounts, one[string](r, `SELECT string_agg(a::text, '') FROM accounts a`))

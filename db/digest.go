@@ -7,12 +7,12 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-// factsHash is equal for two users whose facts are equal and, but for a
+// factsDigest is equal for two users whose facts are equal and, but for a
 // collision of SHA-256, for no others. Every field is prefixed with its length
 // so that no two lists of fields run together into the same bytes. Changing
 // what is hashed, or how, makes every account compare as changed once; the
 // comparison then finds no fact that differs and records nothing.
-func factsHash(u *directory.User) []byte {
+func factsDigest(u *directory.User) []byte {
 	buf := make([]byte, 0, 512)
 	field := func(s string) {
 		buf = binary.AppendUvarint(buf, uint64(len(s)))

@@ -57,11 +57,11 @@ func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 func keepGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
 	_, err := tx.ExecContext(ctx, `
 		UPDATE staged_accounts s SET groups = a.groups, roles = a.roles,
-			facts_hash = CASE
+			facts_digest = CASE
 				WHEN (s.username, s.email, s.name, s.status, s.mfa, s.access_level, s.site, s.privileges)
 					= (a.username, a.email, a.name, a.status, a.mfa, a.access_level, a.site, a.privileges)
-					AND s.directory IS NOT DISTINCT FROM a.directory THEN a.facts_hash
-				ELSE s.facts_hash
+					AND s.directory IS NOT DISTINCT FROM a.directory THEN a.facts_digest
+				ELSE s.facts_digest
 			END
 		FROM accounts a
 		WHERE s.connection_id = $1 AND a.connection_id = $1 AND a.kind = s.kind AND a.source_id = s.source_id

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"jamf-access-review/activities/directory"
 )
@@ -22,6 +23,8 @@ type snapshotCounts struct {
 	// directory has them, and adminsKept how many of those would stay present
 	// and active.
 	admins, adminsKept int
+	// changed are the blocks that are to be compared.
+	changed pq.Int64Array
 }
 
 // count counts what is staged, and the accounts that it is about.
@@ -32,7 +35,11 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 		Count int            `db:"count"`
 	}
 	if err := tx.SelectContext(ctx, &kinds, `
-		SELECT kind, count(*) FROM staged_accounts WHERE connection_id = $1 GROUP BY kind`, connectionID); err != nil {
+		SELECT kind, sum(users) AS count FROM (
+			SELECT kind, count(*) AS users FROM staged_accounts WHERE connection_id = $1 GROUP BY kind
+			UNION ALL
+			SELECT $2, sum(users) FROM staged_blocks WHERE connection_id = $1 HAVING count(*) > 0
+		) s GROUP BY kind`, connectionID, string(directory.EndUser)); err != nil {
 		return c, err
 	}
 	for _, k := range kinds {
@@ -40,10 +47,15 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 		c.staged += k.Count
 	}
 	err := tx.QueryRowxContext(ctx, `
-		SELECT count(*), count(*) FILTER (WHERE kind = 'account')
-		FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2)`,
+		WITH changed AS MATERIALIZED (SELECT array_agg(block) AS blocks FROM (`+changedBlocks+`) b WHERE 'end_user' = ANY($2))
+		SELECT (SELECT blocks FROM changed),
+			(SELECT coalesce(sum(users), 0) FROM staged_blocks WHERE connection_id = $1) + count(*),
+			count(*) FILTER (WHERE kind = 'account')
+		FROM accounts
+		WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2)
+			AND (block IS NULL OR block = ANY((SELECT blocks FROM changed)::bigint[]))`,
 		connectionID, kindsRead(summary),
-	).Scan(&c.present, &c.presentHumans)
+	).Scan(&c.changed, &c.present, &c.presentHumans)
 	return c, err
 }
 
@@ -60,11 +72,12 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 					WHEN '' THEN array_to_string(roles, ',') ILIKE '%' || $5 || '%'
 					ELSE false
 				END AS admin
-			FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2)
+			FROM accounts
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (block IS NULL OR block = ANY($6))
 		) a LEFT JOIN (
 			SELECT kind, source_id, status FROM staged_accounts WHERE connection_id = $1
 		) s USING (kind, source_id)`,
-		connectionID, kindsRead(summary), directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
+		connectionID, kindsRead(summary), directory.FullAccess, directory.Administrator, directory.AdministrativeWord, c.changed,
 	).Scan(&c.taken, &c.admins, &c.adminsKept)
 }
 

@@ -155,6 +155,18 @@ func account(id string, edits ...func(*directory.User)) directory.User {
 	return u
 }
 
+// endUser is somebody a device belongs to.
+func endUser(id int, edits ...func(*directory.User)) directory.User {
+	u := directory.User{
+		Identity: directory.Identity{Kind: directory.EndUser, ID: fmt.Sprint(id)},
+		Username: fmt.Sprint("first", id), Email: fmt.Sprintf("first%d@example.com", id),
+	}
+	for _, edit := range edits {
+		edit(&u)
+	}
+	return u
+}
+
 // auditor is an account that is no administrator.
 func auditor(id string) directory.User {
 	return account(id, func(u *directory.User) { u.Roles = []string{"Auditor"} })

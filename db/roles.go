@@ -26,6 +26,7 @@ var (
 // to: nothing of it is deleted but by erasing its connection, which PostgreSQL
 // does with the owner's rights, and a sync is changed only until it ends.
 var workerPrivileges = map[string][]string{
+	"account_blocks":        {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"accounts":              {"SELECT", "INSERT", "UPDATE"},
 	"changes":               {"SELECT", "INSERT"},
 	"connections":           {"SELECT", "INSERT", "UPDATE", "DELETE"},
@@ -42,6 +43,7 @@ var workerPrivileges = map[string][]string{
 	"rosters":               {"SELECT", "INSERT", "UPDATE"},
 	"source_leases":         {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"staged_accounts":       {"SELECT", "INSERT", "UPDATE", "DELETE"},
+	"staged_blocks":         {"SELECT", "INSERT", "DELETE"},
 	"staged_reads":          {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"subscriptions":         {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"syncs":                 {"SELECT", "INSERT", "UPDATE"},

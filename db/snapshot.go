@@ -53,7 +53,7 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		if why := snapshot.counts.brake(connection.Hold); why != "" && !options.AcceptRemovals {
 			s.Outcome, s.Error, s.Reason = Held, "held", why
 			options.Becomes.Reason = why
-		} else if err := apply(ctx, tx, connection, snapshot.summary, &s); err != nil {
+		} else if err := apply(ctx, tx, connection, snapshot, &s); err != nil {
 			return err
 		}
 		return endSync(ctx, tx, connectionID, s, options.Becomes)
@@ -106,13 +106,17 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 	return snapshot{summary: summary, counts: counts, requests: read.Requests}, counts.check(summary)
 }
 
-func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, summary directory.Summary, s *Sync) error {
+func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot snapshot, s *Sync) error {
+	summary := snapshot.summary
 	if summary.GroupsUnread {
 		if err := keepGroups(ctx, tx, connection.ID); err != nil {
 			return err
 		}
 	}
-	if err := applyDifferences(ctx, tx, connection.ID, summary, s); err != nil {
+	if err := applyDifferences(ctx, tx, connection.ID, snapshot, s); err != nil {
+		return err
+	}
+	if err := refreshBlocks(ctx, tx, connection.ID, snapshot.counts.changed); err != nil {
 		return err
 	}
 	if s.Reason = leftOutReason(summary); s.Accounts == 0 {
@@ -144,29 +148,30 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 
 // applyDifferences is one statement: its parts see the same moment. Only
 // kinds that were read are compared, so that what a missing privilege hides
-// is not taken for removed.
+// is not taken for removed, and of end users only blocks that may differ.
 //
 // An account is different when its facts at the source, none if it is not
 // there, are not its facts on record, none if it is not present. The two sides
 // are joined once, by little more than hashes; what is different is then
 // fetched by its place in the table, so that it takes as long as there are
 // differences.
-func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary, s *Sync) error {
+func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot, s *Sync) error {
 	return tx.QueryRowxContext(ctx, `
 		WITH difference AS MATERIALIZED (
 			SELECT kind, source_id, staged, kept,
 				CASE
-					WHEN s.facts_hash IS NULL THEN 'removed'
-					WHEN a.facts_hash IS NULL THEN 'added'
+					WHEN s.facts_digest IS NULL THEN 'removed'
+					WHEN a.facts_digest IS NULL THEN 'added'
 					WHEN a.removed_at IS NOT NULL THEN 'restored'
 					ELSE 'changed'
 				END AS change
 			FROM (
-				SELECT kind, source_id, facts_hash, ctid AS staged FROM staged_accounts WHERE connection_id = $1
+				SELECT kind, source_id, facts_digest, ctid AS staged FROM staged_accounts WHERE connection_id = $1
 			) s FULL JOIN (
-				SELECT kind, source_id, facts_hash, removed_at, ctid AS kept FROM accounts WHERE connection_id = $1 AND kind = ANY($2)
+				SELECT kind, source_id, facts_digest, removed_at, ctid AS kept
+				FROM accounts WHERE connection_id = $1 AND kind = ANY($2) AND (block IS NULL OR block = ANY($5))
 			) a USING (kind, source_id)
-			WHERE s.facts_hash IS DISTINCT FROM CASE WHEN a.removed_at IS NULL THEN a.facts_hash END
+			WHERE s.facts_digest IS DISTINCT FROM CASE WHEN a.removed_at IS NULL THEN a.facts_digest END
 		), added AS (
 			INSERT INTO accounts (connection_id, kind, source_id, `+factColumns+`)
 			SELECT $1, kind, source_id, `+factColumns+`
@@ -212,7 +217,7 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, summ
 		SELECT count(*) FILTER (WHERE change IN ('added', 'restored')), count(*) FILTER (WHERE change = 'changed'),
 			count(*) FILTER (WHERE change = 'removed')
 		FROM recorded`,
-		connectionID, kindsRead(summary), s.Number, s.FinishedAt,
+		connectionID, kindsRead(snapshot.summary), s.Number, s.FinishedAt, snapshot.counts.changed,
 	).Scan(&s.Added, &s.Changed, &s.Removed)
 }
 

@@ -100,7 +100,7 @@ func TestHashCoversEveryFact(t *testing.T) {
 	var columns []string
 	require.NoError(t, r.DB.sql.SelectContext(r.ctx, &columns, `
 		SELECT column_name FROM information_schema.columns WHERE table_name = 'accounts'
-			AND column_name NOT IN ('connection_id', 'kind', 'source_id', 'facts_hash', 'removed_at')`))
+			AND column_name NOT IN ('connection_id', 'kind', 'source_id', 'facts_digest', 'block', 'removed_at')`))
 	require.ElementsMatch(t, strings.Split(facts, ", "), columns)
 
 	edits := []func(*directory.User){
@@ -124,7 +124,7 @@ func TestHashCoversEveryFact(t *testing.T) {
 	seen := map[string]int{}
 	for i, edit := range edits {
 		u := account("1", edit)
-		hash := string(factsHash(&u))
+		hash := string(factsDigest(&u))
 		require.NotContains(t, seen, hash, "edits %d and %d", i, seen[hash])
 		seen[hash] = i
 	}
@@ -183,10 +183,10 @@ func TestOtherHashOfTheSameFactsIsNoChange(t *testing.T) {
 	r := setup(t)
 	c := r.connect("acme")
 	r.sync(c, account("1"))
-	r.exec(`UPDATE accounts SET facts_hash = 'of another form'`)
+	r.exec(`UPDATE accounts SET facts_digest = 'of another form'`)
 	require.Zero(t, r.sync(c, account("1")).Changed)
 	u := account("1")
-	require.Equal(t, factsHash(&u), one[[]byte](r, `SELECT facts_hash FROM accounts`))
+	require.Equal(t, factsDigest(&u), one[[]byte](r, `SELECT facts_digest FROM accounts`))
 }
 
 func TestApplyTwiceIsAsGoodAsOnce(t *testing.T) {

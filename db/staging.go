@@ -30,6 +30,8 @@ type StagedRead struct {
 	Attempts int
 	// Complete is set once the source was read to its end.
 	Complete bool
+
+	sieve sieve
 }
 
 // OpenStaging returns how far a sync's snapshot is staged, beginning it if it
@@ -38,7 +40,8 @@ type StagedRead struct {
 func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
 	var read StagedRead
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `
@@ -48,7 +51,13 @@ func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (S
 			return err
 		}
 		row, err := stagedRead(ctx, tx, connectionID, number)
+		if err != nil {
+			return err
+		}
 		read = row.read()
+		if connection.Scope == directory.ScopeEveryone {
+			read.sieve, err = sieveOf(ctx, tx, connectionID, row.Block)
+		}
 		return err
 	})
 	return read, err
@@ -60,8 +69,8 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 	var read StagedRead
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if _, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = '', pages = 0, users = 0, summary = NULL, attempts = attempts + 1
-			WHERE connection_id = $1 AND number = $2`, connectionID, number); err != nil {
+			UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, attempts = attempts + 1
+			WHERE connection_id = $1 AND number = $2`, connectionID, number, noBlock); err != nil {
 			return err
 		}
 		row, err := stagedRead(ctx, tx, connectionID, number)
@@ -69,8 +78,10 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 			return err
 		}
 		read = row.read()
-		_, err = tx.ExecContext(ctx, `DELETE FROM staged_accounts WHERE connection_id = $1`, connectionID)
-		return err
+		if read.sieve, err = sieveOf(ctx, tx, connectionID, row.Block); err != nil {
+			return err
+		}
+		return clearUsers(ctx, tx, connectionID)
 	})
 	return read, err
 }
@@ -81,6 +92,10 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 // staged already, or that no record can hold, makes the read inconsistent:
 // *directory.Error.
 func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, before StagedRead, page directory.Page) (StagedRead, error) {
+	if err := storable(page.Users); err != nil {
+		return StagedRead{}, err
+	}
+	sifted := before.sieve.sift(page.Users, page.Summary != nil)
 	after := StagedRead{
 		Cursor:   page.Cursor,
 		Pages:    before.Pages + 1,
@@ -88,9 +103,7 @@ func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, befo
 		Requests: before.Requests + page.Requests,
 		Attempts: before.Attempts,
 		Complete: page.Summary != nil,
-	}
-	if err := storable(page.Users); err != nil {
-		return StagedRead{}, err
+		sieve:    sifted.next,
 	}
 	summary, err := marshalSummary(page.Summary)
 	if err != nil {
@@ -98,16 +111,19 @@ func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, befo
 	}
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		moved, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = $5, pages = pages + 1, users = users + $6, requests = requests + $7, summary = $8
+			UPDATE staged_reads SET cursor = $5, pages = pages + 1, users = users + $6, requests = requests + $7, summary = $8, block = $9
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
-			connectionID, number, before.Attempts, before.Pages, after.Cursor, len(page.Users), page.Requests, summary)
+			connectionID, number, before.Attempts, before.Pages, after.Cursor, len(page.Users), page.Requests, summary, after.sieve.highest)
 		if err != nil {
 			return err
 		}
 		if n, err := moved.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, ErrStagingLost)
 		}
-		return copyUsers(ctx, tx, connectionID, page.Users)
+		if err := sifted.store(ctx, tx, connectionID); err != nil {
+			return err
+		}
+		return copyUsers(ctx, tx, connectionID, sifted.stage)
 	})
 	if isUniqueViolation(err) {
 		return StagedRead{}, directory.Errorf(directory.Inconsistent, "the same user came twice in one read")
@@ -118,7 +134,7 @@ func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, befo
 	return after, nil
 }
 
-func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []directory.User) error {
+func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []stagedUser) error {
 	if len(users) == 0 {
 		return nil
 	}
@@ -128,12 +144,11 @@ func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []dir
 		return err
 	}
 	defer stmt.Close()
-	for i := range users {
-		u := &users[i]
+	for _, u := range users {
 		if _, err := stmt.ExecContext(ctx, connectionID, string(u.Kind), u.ID,
 			string(knownMFA(u.MFA)), u.Name, u.Site, u.Email, textArray(u.Roles), textArray(u.Groups),
 			string(knownStatus(u.Status)), u.Username, u.FromDirectory, textArray(u.Privileges), u.AccessLevel,
-			factsHash(u)); err != nil {
+			u.digest); err != nil {
 			return err
 		}
 	}
@@ -177,6 +192,7 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 		if err := tx.SelectContext(ctx, &rows, `
 			SELECT kind, source_id FROM accounts a
 			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (kind, source_id) > ($3, $4)
+				AND (block IS NULL OR block = ANY(ARRAY(`+changedBlocks+`)))
 				AND NOT EXISTS (
 					SELECT FROM staged_accounts s
 					WHERE s.connection_id = $1 AND s.kind = a.kind AND s.source_id = a.source_id)
@@ -199,6 +215,7 @@ type stagedReadRow struct {
 	Requests int            `db:"requests"`
 	Attempts int            `db:"attempts"`
 	Summary  sql.NullString `db:"summary"`
+	Block    int64          `db:"block"`
 }
 
 func (r stagedReadRow) read() StagedRead {
@@ -212,7 +229,7 @@ func (r stagedReadRow) read() StagedRead {
 func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
-		SELECT cursor, pages, users, requests, attempts, summary FROM staged_reads
+		SELECT cursor, pages, users, requests, attempts, summary, block FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrStagingLost
@@ -249,10 +266,15 @@ func kindsRead(summary directory.Summary) pq.StringArray {
 // whoever is storing a page holds it, and only once that page is there are all
 // accounts seen. Whoever comes later finds no read to go on with.
 func clearStaging(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
-	for _, table := range []string{"staged_reads", "staged_accounts"} {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE connection_id = $1`, connectionID); err != nil {
-			return err
-		}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM staged_reads WHERE connection_id = $1`, connectionID); err != nil {
+		return err
 	}
-	return nil
+	return clearUsers(ctx, tx, connectionID)
+}
+
+func clearUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+	_, err := tx.ExecContext(ctx, `
+		WITH blocks AS (DELETE FROM staged_blocks WHERE connection_id = $1)
+		DELETE FROM staged_accounts WHERE connection_id = $1`, connectionID)
+	return err
 }

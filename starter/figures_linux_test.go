@@ -319,7 +319,7 @@ func (st *stage) measureEveryone(t *testing.T) {
 // bareCopy copies as many rows into an empty table like accounts: the floor of
 // storing them.
 func (st *stage) bareCopy(t *testing.T, n int) time.Duration {
-	const columns = `connection_id, kind, source_id, username, email, name, status, mfa, roles, groups, access_level, site, privileges, facts_hash`
+	const columns = `connection_id, kind, source_id, username, email, name, status, mfa, roles, groups, access_level, site, privileges, facts_digest`
 	_, err := st.sql.Exec(`CREATE TABLE bare (LIKE accounts INCLUDING ALL)`)
 	require.NoError(t, err)
 	began := time.Now()

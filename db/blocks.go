@@ -1,0 +1,218 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"jamf-access-review/activities/directory"
+)
+
+// There may be a million end users, and from one sync to the next hardly any
+// of them changes. So they are compared in blocks of neighbouring ids, of which
+// the record keeps digests: a block that reads as it is on record is noted in
+// staged_blocks, and its users are neither staged nor compared one by one.
+// A user whose id is no number has no block.
+
+// blockSize is how many ids a block has. The schema knows it too.
+const blockSize = 128
+
+// noBlock is below every block.
+const noBlock = -1
+
+// blockOf returns the block that a user belongs to, as the schema computes it.
+func blockOf(u *directory.User) (int64, bool) {
+	if u.Kind != directory.EndUser || len(u.ID) > 18 || strings.Trim(u.ID, "0123456789") != "" {
+		return noBlock, false
+	}
+	id, err := strconv.ParseInt(u.ID, 10, 64)
+	return id / blockSize, err == nil
+}
+
+// stagedUser is a user on the way to staging.
+type stagedUser struct {
+	*directory.User
+	digest []byte // of the facts
+}
+
+// block is what is on record of one.
+type block struct {
+	Number int64  `db:"block"`
+	Users  int    `db:"users"`
+	Digest []byte `db:"digest"`
+}
+
+// blockDigest is equal for two sets of users whose ids and facts are equal,
+// and for no others. It is computed by refreshBlocks, too.
+func blockDigest(users []stagedUser) []byte {
+	slices.SortFunc(users, func(a, b stagedUser) int { return strings.Compare(a.ID, b.ID) })
+	buf := make([]byte, 0, len(users)*(sha256.Size+16))
+	for _, u := range users {
+		buf = append(buf, u.ID...)
+		buf = append(buf, 0)
+		buf = append(buf, u.digest...)
+	}
+	sum := sha256.Sum256(buf)
+	return sum[:]
+}
+
+// sieve keeps from being staged what is on record as it was read. It works
+// where users come in order of their blocks; what comes later than its block
+// is staged.
+type sieve struct {
+	onRecord map[int64]block
+	// highest is the highest block that was come to.
+	highest int64
+	// open are the users of the highest block so far, the first of which are
+	// staged. It is nil where others read the beginning of that block.
+	open       []stagedUser
+	openStaged int
+}
+
+// sieved is what is to be done with a page.
+type sieved struct {
+	next sieve
+	// stage are the users to stage.
+	stage []stagedUser
+	// unchanged are blocks as they are on record.
+	unchanged []block
+	// unstage are users of those blocks that a page before has staged.
+	unstage pq.StringArray
+	// late are blocks that seemed to be whole before users of this page came.
+	late pq.Int64Array
+}
+
+// sift parts the users of a page. The last page ends the last block.
+func (s sieve) sift(users []directory.User, last bool) sieved {
+	out := sieved{next: s}
+	late := map[int64]bool{}
+	for i := range users {
+		u := stagedUser{User: &users[i], digest: factsDigest(&users[i])}
+		number, ok := blockOf(u.User)
+		switch {
+		case !ok || len(s.onRecord) == 0:
+			out.stage = append(out.stage, u)
+		case number > out.next.highest:
+			out.closeBlock()
+			out.next.highest, out.next.open = number, append(make([]stagedUser, 0, blockSize), u)
+		case number == out.next.highest && out.next.open != nil:
+			out.next.open = append(out.next.open, u)
+		default:
+			late[number] = true
+			out.stage = append(out.stage, u)
+		}
+	}
+	if last {
+		out.closeBlock()
+	} else {
+		out.stage = append(out.stage, out.next.open[out.next.openStaged:]...)
+		out.next.openStaged = len(out.next.open)
+	}
+	out.late = slices.Sorted(maps.Keys(late))
+	return out
+}
+
+// closeBlock decides about the open block, whose users have all come.
+func (s *sieved) closeBlock() {
+	open := s.next.open
+	known, ok := s.next.onRecord[s.next.highest]
+	if len(open) > 0 && ok && slices.Equal(blockDigest(slices.Clone(open)), known.Digest) {
+		s.unchanged = append(s.unchanged, known)
+		for _, u := range open[:s.next.openStaged] {
+			s.unstage = append(s.unstage, u.ID)
+		}
+	} else {
+		s.stage = append(s.stage, open[s.next.openStaged:]...)
+	}
+	s.next.open, s.next.openStaged = nil, 0
+}
+
+// store notes what is unchanged, in a transaction that stages the rest.
+func (s *sieved) store(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+	if len(s.late) > 0 {
+		// What was left out is what is on record.
+		if _, err := tx.ExecContext(ctx, `
+			WITH late AS (
+				DELETE FROM staged_blocks WHERE connection_id = $1 AND block = ANY($2) RETURNING block
+			)
+			INSERT INTO staged_accounts (connection_id, kind, source_id, `+factColumns+`)
+			SELECT connection_id, kind, source_id, `+factColumns+`
+			FROM accounts JOIN late USING (block) WHERE connection_id = $1 AND removed_at IS NULL`,
+			connectionID, s.late); err != nil {
+			return err
+		}
+	}
+	if len(s.unstage) > 0 {
+		if _, err := tx.ExecContext(ctx, `
+			DELETE FROM staged_accounts WHERE connection_id = $1 AND kind = $2 AND source_id = ANY($3)`,
+			connectionID, string(directory.EndUser), s.unstage); err != nil {
+			return err
+		}
+	}
+	if len(s.unchanged) == 0 {
+		return nil
+	}
+	var numbers, users pq.Int64Array
+	for _, b := range s.unchanged {
+		numbers, users = append(numbers, b.Number), append(users, int64(b.Users))
+	}
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO staged_blocks (connection_id, block, users) SELECT $1, * FROM unnest($2::bigint[], $3::int[])`,
+		connectionID, numbers, users)
+	return err
+}
+
+// sieveOf returns the sieve of a connection for a read that has come to a
+// block.
+func sieveOf(ctx context.Context, tx *sqlx.Tx, connectionID, highest int64) (sieve, error) {
+	var blocks []block
+	if err := tx.SelectContext(ctx, &blocks, `
+		SELECT block, users, digest FROM account_blocks WHERE connection_id = $1`, connectionID); err != nil {
+		return sieve{}, err
+	}
+	if len(blocks) == 0 {
+		return sieve{}, nil
+	}
+	s := sieve{onRecord: make(map[int64]block, len(blocks)), highest: highest}
+	for _, b := range blocks {
+		s.onRecord[b.Number] = b
+	}
+	return s, nil
+}
+
+// changedBlocks is a query for the blocks ($1 is the connection) of which
+// something is staged or on record and which are not known to be unchanged.
+const changedBlocks = `
+	SELECT block FROM staged_accounts WHERE connection_id = $1 AND block IS NOT NULL
+	UNION
+	SELECT block FROM account_blocks b WHERE connection_id = $1 AND NOT EXISTS (
+		SELECT FROM staged_blocks s WHERE s.connection_id = $1 AND s.block = b.block)`
+
+// refreshBlocks brings the digests of blocks up to date with their accounts.
+func refreshBlocks(ctx context.Context, tx *sqlx.Tx, connectionID int64, blocks pq.Int64Array) error {
+	if len(blocks) == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `
+		WITH present AS MATERIALIZED (
+			SELECT block, count(*) AS users,
+				sha256(string_agg(convert_to(source_id, 'UTF8') || '\x00' || facts_digest, '' ORDER BY source_id COLLATE "C")) AS digest
+			FROM accounts WHERE connection_id = $1 AND block = ANY($2) AND removed_at IS NULL
+			GROUP BY block
+		), emptied AS (
+			DELETE FROM account_blocks b
+			WHERE connection_id = $1 AND block = ANY($2) AND NOT EXISTS (SELECT FROM present p WHERE p.block = b.block)
+		)
+		INSERT INTO account_blocks AS b (connection_id, block, users, digest)
+		SELECT $1, block, users, digest FROM present
+		ON CONFLICT (connection_id, block) DO UPDATE SET users = excluded.users, digest = excluded.digest
+			WHERE (b.users, b.digest) IS DISTINCT FROM (excluded.users, excluded.digest)`,
+		connectionID, blocks)
+	return err
+}

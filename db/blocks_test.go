@@ -1,0 +1,259 @@
+package db
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities/directory"
+)
+
+func (r *record) connectEveryone(name string) Connection {
+	r.t.Helper()
+	n := newConnection(name)
+	n.Scope = directory.ScopeEveryone
+	return r.create(n)
+}
+
+func endUsers(ids ...int) []directory.User {
+	users := make([]directory.User, len(ids))
+	for i, id := range ids {
+		users[i] = endUser(id)
+	}
+	return users
+}
+
+func upTo(n int) []int {
+	ids := make([]int, n)
+	for i := range ids {
+		ids[i] = i + 1
+	}
+	return ids
+}
+
+// stageIn stages a complete snapshot in pages of a size, by readers that each
+// read so many pages before another goes on.
+func (r *record) stageIn(c Connection, users []directory.User, size, pages int) (key string, s Sync) {
+	r.t.Helper()
+	key, s = r.begin(c)
+	var read StagedRead
+	last := directory.Page{Summary: summary(users), Requests: 1}
+	last.Summary.Totals[directory.EndUser] += 0
+	n := 0
+	store := func(page directory.Page) {
+		var err error
+		if n%pages == 0 {
+			read, err = r.OpenStaging(r.ctx, c.ID, s.Number)
+			require.NoError(r.t, err)
+		}
+		n++
+		read, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
+		require.NoError(r.t, err)
+	}
+	for chunk := range slices.Chunk(users, size) {
+		store(directory.Page{Users: chunk, Requests: 1})
+	}
+	store(last)
+	return key, s
+}
+
+// blocks are the digests on record, and what they would be if they were made
+// anew.
+func (r *record) blocks(c Connection) (kept, made string) {
+	const all = `SELECT coalesce(string_agg(block || ' ' || users || ' ' || encode(digest, 'hex'), ', ' ORDER BY block), '') FROM `
+	kept = one[string](r, all+`account_blocks WHERE connection_id = $1`, c.ID)
+	made = one[string](r, all+`(
+		SELECT block, count(*) AS users,
+			sha256(string_agg(convert_to(source_id, 'UTF8') || '\x00' || facts_digest, '' ORDER BY source_id COLLATE "C")) AS digest
+		FROM accounts WHERE connection_id = $1 AND block IS NOT NULL AND removed_at IS NULL GROUP BY block
+	) b`, c.ID)
+	return kept, made
+}
+
+func TestWhatNobodyChangedIsNotStaged(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	users := append(endUsers(upTo(1000)...), account("1"))
+	key, _ := r.stageIn(c, users, 300, 100)
+	require.Equal(t, 1001, r.staged())
+	require.Equal(t, 1001, r.apply(c, key).Added)
+
+	// However the pages lie to the blocks.
+	for _, size := range []int{1, 7, 128, 300, 1001} {
+		key, s := r.stageIn(c, users, size, 10_000)
+		require.Equal(t, 1, r.staged(), size)
+		require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+		missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, 10)
+		require.NoError(t, err)
+		require.Empty(t, missing)
+		s = r.apply(c, key)
+		require.Equal(t, []int{1001, 0, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
+	}
+
+	users[500] = endUser(501, func(u *directory.User) { u.Name = "Changed" })
+	key, _ = r.stageIn(c, users, 300, 100)
+	require.Equal(t, 1+blockSize, r.staged())
+	require.Equal(t, 1, r.apply(c, key).Changed)
+}
+
+// The block of a user is computed here and by PostgreSQL.
+func TestBlocksAreThoseOfTheSchema(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	var users []directory.User
+	for _, id := range []string{"0", "1", "127", "128", "007", "999999999999999999", "1000000000000000000", "-1", "+1", "1e3", "a", " 1", "１"} {
+		u := endUser(0)
+		u.ID = id
+		users = append(users, u)
+	}
+	users = append(users, account("1"), account("128"))
+	for range 3 {
+		r.sync(c, users...)
+	}
+	for _, u := range users {
+		want, ok := blockOf(&u)
+		got := one[*int64](r, `SELECT block FROM accounts WHERE kind = $1 AND source_id = $2`, string(u.Kind), u.ID)
+		require.Equal(t, ok, got != nil, u.ID)
+		if ok {
+			require.Equal(t, want, *got, u.ID)
+		}
+	}
+}
+
+func TestAUserThatComesTwiceIsNoticedInAnUnchangedBlock(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]directory.User{
+		"in its block":             endUser(200),
+		"after it":                 endUser(7),
+		"after it, with new facts": endUser(7, func(u *directory.User) { u.Name = "Changed" }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectEveryone("acme")
+			users := endUsers(upTo(200)...)
+			r.sync(c, users...)
+			s, read := r.readingAgain(c)
+			read, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Requests: 1})
+			require.NoError(t, err)
+			_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{again}, Requests: 1})
+			require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
+		})
+	}
+}
+
+func (r *record) readingAgain(c Connection) (s Sync, read StagedRead) {
+	r.t.Helper()
+	_, s = r.begin(c)
+	read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+	require.NoError(r.t, err)
+	return s, read
+}
+
+// Who goes on with a read in the middle of a block has not seen its beginning,
+// and what follows may by itself look like the block on record.
+func TestABlockIsNotTakenForUnchangedByItsSecondHalf(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	r.sync(c, endUsers(5, 6, 7)...)
+	key, s := r.begin(c)
+	for i, users := range [][]directory.User{endUsers(1, 2), endUsers(5, 6, 7)} {
+		read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+		require.NoError(t, err)
+		page := directory.Page{Users: users, Requests: 1}
+		if i == 1 {
+			page.Summary = summary(endUsers(1, 2, 5, 6, 7))
+		}
+		_, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
+		require.NoError(t, err)
+	}
+	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+	s = r.apply(c, key)
+	require.Equal(t, []int{5, 2, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
+	require.Len(t, r.accounts(c, false), 5)
+}
+
+func TestBlocksGoOnAfterTheListWasReadAgain(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	users := endUsers(upTo(300)...)
+	r.sync(c, users...)
+	s, read := r.readingAgain(c)
+	_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[:200], Requests: 1})
+	require.NoError(t, err)
+	read, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Requests: 1, Summary: summary(users)})
+	require.NoError(t, err)
+	require.Zero(t, r.staged())
+	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+}
+
+// Whatever was changed, in whatever order the source lists it and wherever its
+// pages and readers end, a record that is kept by blocks is that of one which
+// knows nothing of them.
+func TestBlocksMakeNoDifference(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 7))
+			r := setup(t)
+			c, plain := r.connectEveryone("acme"), r.connectEveryone("plain")
+			at := map[int]directory.User{}
+			for sync := range 6 {
+				for range random.IntN(4) * random.IntN(60) {
+					id := random.IntN(700)
+					if _, ok := at[id]; ok && random.IntN(3) == 0 {
+						delete(at, id)
+						continue
+					}
+					at[id] = endUser(id, func(u *directory.User) { u.Name = fmt.Sprint(random.IntN(3)) })
+				}
+				var users []directory.User
+				for _, u := range at {
+					users = append(users, u)
+				}
+				slices.SortFunc(users, orders[random.IntN(len(orders))])
+				users = append(users, account("1"))
+
+				r.exec(`UPDATE account_blocks SET digest = '' WHERE connection_id = $1`, plain.ID)
+				key, _ := r.stageIn(plain, users, 100, 100)
+				require.Equal(t, len(users), r.staged())
+				want, err := r.ApplySnapshot(r.ctx, plain.ID, key, accepting)
+				require.NoError(t, err)
+				key, s := r.stageIn(c, users, 1+random.IntN(200), 1+random.IntN(5))
+				require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+				got, err := r.ApplySnapshot(r.ctx, c.ID, key, accepting)
+				require.NoError(t, err)
+				got.Requests = want.Requests
+				require.Equal(t, want, got, "sync %d", sync)
+				require.Equal(t, r.accounts(plain, false), r.accounts(c, false))
+				require.Equal(t, r.accounts(plain, true), r.accounts(c, true))
+				require.Equal(t, r.changes(plain, s.Number), r.changes(c, s.Number))
+				kept, made := r.blocks(c)
+				require.Equal(t, made, kept)
+			}
+		})
+	}
+}
+
+var accepting = ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}}
+
+// orders are those in which a source may list its users.
+var orders = []func(a, b directory.User) int{
+	func(a, b directory.User) int {
+		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), strings.Compare(a.ID, b.ID))
+	},
+	func(a, b directory.User) int { return strings.Compare(a.ID, b.ID) },
+	func(a, b directory.User) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) },
+}
