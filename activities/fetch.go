@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -113,13 +114,26 @@ func (f *fetch) run(ctx context.Context) error {
 func (f *fetch) readOnce(ctx context.Context) error {
 	if !f.read.Complete {
 		if err := f.source.Read(ctx, f.read.Cursor, f.stage(ctx)); err != nil {
-			return err
+			return f.keep(ctx, err)
 		}
 	}
 	if err := f.record.CheckSnapshot(ctx, f.connection, f.sync.Number); err != nil {
 		return err
 	}
 	return f.confirmMissing(ctx)
+}
+
+// keep stores what was read before the source's error, so that the next
+// attempt goes on there.
+func (f *fetch) keep(ctx context.Context, sourceErr error) error {
+	if directory.AsError(sourceErr) == nil {
+		return sourceErr
+	}
+	read, err := f.record.StoreRead(ctx, f.connection, f.sync.Number, f.read)
+	if err == nil {
+		f.read = read
+	}
+	return errors.Join(sourceErr, err)
 }
 
 func (f *fetch) stage(ctx context.Context) func(directory.Page) error {

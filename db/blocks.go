@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"crypto/sha256"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,66 +74,80 @@ type sieve struct {
 	openStaged int
 }
 
-// sieved is what is to be done with a page.
-type sieved struct {
-	next sieve
-	// stage are the users to stage.
+// sifted is what is to be done with users that were read.
+type sifted struct {
+	// stage are those to stage.
 	stage []stagedUser
 	// unchanged are blocks as they are on record.
 	unchanged []block
-	// unstage are users of those blocks that a page before has staged.
+	// unstage are users of those blocks who were staged before.
 	unstage pq.StringArray
-	// late are blocks that seemed to be whole before users of this page came.
+	// late are blocks that seemed to be whole before more of their users came.
 	late pq.Int64Array
 }
 
-// sift parts the users of a page. The last page ends the last block.
-func (s sieve) sift(users []directory.User, last bool) sieved {
-	out := sieved{next: s}
-	late := map[int64]bool{}
+// sift parts the users of a page. The users of the highest block stay open.
+func (s *sieve) sift(users []directory.User, into *sifted) {
 	for i := range users {
 		u := stagedUser{User: &users[i], digest: factsDigest(&users[i])}
 		number, ok := blockOf(u.User)
 		switch {
 		case !ok || len(s.onRecord) == 0:
-			out.stage = append(out.stage, u)
-		case number > out.next.highest:
-			out.closeBlock()
-			out.next.highest, out.next.open = number, append(make([]stagedUser, 0, blockSize), u)
-		case number == out.next.highest && out.next.open != nil:
-			out.next.open = append(out.next.open, u)
+			into.stage = append(into.stage, u)
+		case number > s.highest:
+			s.closeBlock(into)
+			s.highest, s.open = number, append(make([]stagedUser, 0, blockSize), u)
+		case number == s.highest && s.open != nil:
+			s.open = append(s.open, u)
 		default:
-			late[number] = true
-			out.stage = append(out.stage, u)
+			into.late = append(into.late, number)
+			into.stage = append(into.stage, u)
 		}
 	}
-	if last {
-		out.closeBlock()
-	} else {
-		out.stage = append(out.stage, out.next.open[out.next.openStaged:]...)
-		out.next.openStaged = len(out.next.open)
-	}
-	out.late = slices.Sorted(maps.Keys(late))
-	return out
 }
 
 // closeBlock decides about the open block, whose users have all come.
-func (s *sieved) closeBlock() {
-	open := s.next.open
-	known, ok := s.next.onRecord[s.next.highest]
-	if len(open) > 0 && ok && slices.Equal(blockDigest(slices.Clone(open)), known.Digest) {
-		s.unchanged = append(s.unchanged, known)
-		for _, u := range open[:s.next.openStaged] {
-			s.unstage = append(s.unstage, u.ID)
+func (s *sieve) closeBlock(into *sifted) {
+	known, ok := s.onRecord[s.highest]
+	if ok && len(s.open) > 0 && slices.Equal(blockDigest(slices.Clone(s.open)), known.Digest) {
+		into.unchanged = append(into.unchanged, known)
+		for _, u := range s.open[:s.openStaged] {
+			into.unstage = append(into.unstage, u.ID)
 		}
 	} else {
-		s.stage = append(s.stage, open[s.next.openStaged:]...)
+		s.stageOpen(into)
 	}
-	s.next.open, s.next.openStaged = nil, 0
+	s.open, s.openStaged = nil, 0
 }
 
-// store notes what is unchanged, in a transaction that stages the rest.
-func (s *sieved) store(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+// stageOpen stages the open block as far as it has come, so that who goes on
+// with the read need not know of it.
+func (s *sieve) stageOpen(into *sifted) {
+	into.stage = append(into.stage, s.open[s.openStaged:]...)
+	s.openStaged = len(s.open)
+}
+
+// store writes down what was sifted, in this order: a block may become late
+// after it was unchanged.
+func (s *sifted) store(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+	if len(s.unstage) > 0 {
+		if _, err := tx.ExecContext(ctx, `
+			DELETE FROM staged_accounts WHERE connection_id = $1 AND kind = $2 AND source_id = ANY($3)`,
+			connectionID, string(directory.EndUser), s.unstage); err != nil {
+			return err
+		}
+	}
+	if len(s.unchanged) > 0 {
+		var numbers, users pq.Int64Array
+		for _, b := range s.unchanged {
+			numbers, users = append(numbers, b.Number), append(users, int64(b.Users))
+		}
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO staged_blocks (connection_id, block, users) SELECT $1, * FROM unnest($2::bigint[], $3::int[])`,
+			connectionID, numbers, users); err != nil {
+			return err
+		}
+	}
 	if len(s.late) > 0 {
 		// What was left out is what is on record.
 		if _, err := tx.ExecContext(ctx, `
@@ -148,24 +161,7 @@ func (s *sieved) store(ctx context.Context, tx *sqlx.Tx, connectionID int64) err
 			return err
 		}
 	}
-	if len(s.unstage) > 0 {
-		if _, err := tx.ExecContext(ctx, `
-			DELETE FROM staged_accounts WHERE connection_id = $1 AND kind = $2 AND source_id = ANY($3)`,
-			connectionID, string(directory.EndUser), s.unstage); err != nil {
-			return err
-		}
-	}
-	if len(s.unchanged) == 0 {
-		return nil
-	}
-	var numbers, users pq.Int64Array
-	for _, b := range s.unchanged {
-		numbers, users = append(numbers, b.Number), append(users, int64(b.Users))
-	}
-	_, err := tx.ExecContext(ctx, `
-		INSERT INTO staged_blocks (connection_id, block, users) SELECT $1, * FROM unnest($2::bigint[], $3::int[])`,
-		connectionID, numbers, users)
-	return err
+	return copyUsers(ctx, tx, connectionID, s.stage)
 }
 
 // sieveOf returns the sieve of a connection for a read that has come to a

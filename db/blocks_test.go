@@ -36,30 +36,29 @@ func upTo(n int) []int {
 	return ids
 }
 
-// stageIn stages a complete snapshot in pages of a size, by readers that each
-// read so many pages before another goes on.
+// stageIn stages a complete snapshot in pages of a size. A reader reads so many
+// pages and dies, the next goes on at what is stored and reads one more.
 func (r *record) stageIn(c Connection, users []directory.User, size, pages int) (key string, s Sync) {
 	r.t.Helper()
 	key, s = r.begin(c)
-	var read StagedRead
-	last := directory.Page{Summary: summary(users), Requests: 1}
-	last.Summary.Totals[directory.EndUser] += 0
-	n := 0
-	store := func(page directory.Page) {
-		var err error
-		if n%pages == 0 {
-			read, err = r.OpenStaging(r.ctx, c.ID, s.Number)
+	var list []directory.Page
+	for chunk := range slices.Chunk(users, size) {
+		list = append(list, directory.Page{Users: chunk, Requests: 1})
+	}
+	list = append(list, directory.Page{Summary: summary(users), Requests: 1})
+	list[len(list)-1].Summary.Totals[directory.EndUser] += 0
+	for {
+		read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+		require.NoError(r.t, err)
+		for _, page := range list[read.Pages:min(read.Pages+pages, len(list))] {
+			read, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
 			require.NoError(r.t, err)
 		}
-		n++
-		read, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
-		require.NoError(r.t, err)
+		if read.Complete {
+			return key, s
+		}
+		pages++
 	}
-	for chunk := range slices.Chunk(users, size) {
-		store(directory.Page{Users: chunk, Requests: 1})
-	}
-	store(last)
-	return key, s
 }
 
 // blocks are the digests on record, and what they would be if they were made
@@ -134,27 +133,100 @@ func TestAUserThatComesTwiceIsNoticedInAnUnchangedBlock(t *testing.T) {
 		"after it":                 endUser(7),
 		"after it, with new facts": endUser(7, func(u *directory.User) { u.Name = "Changed" }),
 	} {
-		t.Run(name, func(t *testing.T) {
+		for where, pages := range map[string]int{"on its page": 1, "on another": 2, "much later": 2 * maxUnstored} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				t.Parallel()
+				r := setup(t)
+				c := r.connectEveryone("acme")
+				users := endUsers(upTo(200)...)
+				r.sync(c, users...)
+				s, read := r.readingAgain(c)
+				var err error
+				for chunk := range slices.Chunk(append(users, again), (len(users)+pages)/pages) {
+					require.NoError(t, err)
+					read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: chunk, Requests: 1})
+				}
+				if err == nil {
+					_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Summary: summary(users)})
+				}
+				if err == nil {
+					err = r.CheckSnapshot(r.ctx, c.ID, s.Number)
+				}
+				require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
+			})
+		}
+	}
+}
+
+// What follows a block may belong to it all the same, where the source sorts
+// ids as text.
+func TestABlockGoesOnAfterOthers(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 2, 3, 100} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
 			r := setup(t)
 			c := r.connectEveryone("acme")
-			users := endUsers(upTo(200)...)
-			r.sync(c, users...)
-			s, read := r.readingAgain(c)
-			read, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Requests: 1})
-			require.NoError(t, err)
-			_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{again}, Requests: 1})
-			require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
+			r.sync(c, endUsers(1, 1000)...)
+			key, s := r.stageIn(c, endUsers(1, 1000, 2), size, 100)
+			require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+			s = r.apply(c, key)
+			require.Equal(t, []int{3, 1, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
 		})
 	}
+}
+
+func TestAPageWithChangesIsStoredAtOnce(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	r.sync(c, endUsers(upTo(300)...)...)
+	s, read := r.readingAgain(c)
+	users := endUsers(upTo(300)...)
+	users[7].Name = "Changed"
+	_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Requests: 1, Cursor: "300"})
+	require.NoError(t, err)
+	require.Equal(t, directory.Cursor("300"), r.openStaging(c, s).Cursor)
+}
+
+// A reader that a source's error stops leaves what it has read.
+func TestUnstoredPagesAreStored(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	users := endUsers(upTo(300)...)
+	r.sync(c, users...)
+	s, read := r.readingAgain(c)
+	var err error
+	for chunk := range slices.Chunk(users[:200], 50) {
+		read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: chunk, Requests: 1, Cursor: "200"})
+		require.NoError(t, err)
+	}
+	for range 2 {
+		read, err = r.StoreRead(r.ctx, c.ID, s.Number, read)
+		require.NoError(t, err)
+		again, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+		require.NoError(t, err)
+		require.Equal(t, []any{directory.Cursor("200"), 4, 200, 4}, []any{again.Cursor, again.Pages, again.Users, again.Requests})
+	}
+	read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[200:], Requests: 1, Summary: summary(users)})
+	require.NoError(t, err)
+	require.Equal(t, 5, read.Pages)
+	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+	require.Zero(t, r.staged())
 }
 
 func (r *record) readingAgain(c Connection) (s Sync, read StagedRead) {
 	r.t.Helper()
 	_, s = r.begin(c)
+	return s, r.openStaging(c, s)
+}
+
+func (r *record) openStaging(c Connection, s Sync) StagedRead {
+	r.t.Helper()
 	read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
 	require.NoError(r.t, err)
-	return s, read
+	return read
 }
 
 // Who goes on with a read in the middle of a block has not seen its beginning,
@@ -172,7 +244,9 @@ func TestABlockIsNotTakenForUnchangedByItsSecondHalf(t *testing.T) {
 		if i == 1 {
 			page.Summary = summary(endUsers(1, 2, 5, 6, 7))
 		}
-		_, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
+		read, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
+		require.NoError(t, err)
+		_, err = r.StoreRead(r.ctx, c.ID, s.Number, read)
 		require.NoError(t, err)
 	}
 	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))

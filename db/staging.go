@@ -31,7 +31,8 @@ type StagedRead struct {
 	// Complete is set once the source was read to its end.
 	Complete bool
 
-	sieve sieve
+	sieve    sieve
+	unstored unstored
 }
 
 // OpenStaging returns how far a sync's snapshot is staged, beginning it if it
@@ -86,44 +87,86 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 	return read, err
 }
 
+// maxUnstored is how many pages in a row that change nothing are stored at
+// once. Who goes on with a read whose reader has died reads them again.
+const maxUnstored = 10
+
+// unstored is what was read since a page was last stored.
+type unstored struct {
+	pages, users, requests int
+	sifted
+}
+
 // StagePage stores one page and moves the cursor past it. The page before it
-// must be the last one stored: otherwise ErrStagingLost, and nothing changes.
-// So a page is never stored twice, by one reader or by two. A user that is
-// staged already, or that no record can hold, makes the read inconsistent:
-// *directory.Error.
+// must be the last one: otherwise ErrStagingLost, and nothing changes. So a page
+// is never stored twice, by one reader or by two. A user that is staged already,
+// or that no record can hold, makes the read inconsistent: *directory.Error.
+//
+// A page of nobody who changed may be stored with one that comes later, or by
+// StoreRead.
 func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, before StagedRead, page directory.Page) (StagedRead, error) {
 	if err := storable(page.Users); err != nil {
 		return StagedRead{}, err
 	}
-	sifted := before.sieve.sift(page.Users, page.Summary != nil)
-	after := StagedRead{
-		Cursor:   page.Cursor,
-		Pages:    before.Pages + 1,
-		Users:    before.Users + len(page.Users),
-		Requests: before.Requests + page.Requests,
-		Attempts: before.Attempts,
-		Complete: page.Summary != nil,
-		sieve:    sifted.next,
+	read := before.with(page)
+	if !read.Complete && read.changesNothing() && read.unstored.pages < maxUnstored {
+		return read, nil
 	}
-	summary, err := marshalSummary(page.Summary)
+	return d.storeRead(ctx, connectionID, number, read, page.Summary)
+}
+
+// StoreRead stores the pages that StagePage has left unstored. Twice is as good
+// as once.
+func (d *DB) StoreRead(ctx context.Context, connectionID int64, number int, read StagedRead) (StagedRead, error) {
+	if read.unstored.pages == 0 {
+		return read, nil
+	}
+	return d.storeRead(ctx, connectionID, number, read, nil)
+}
+
+// with is how far the reading has come with one more page.
+func (r StagedRead) with(page directory.Page) StagedRead {
+	r.Cursor = page.Cursor
+	r.Pages++
+	r.Users += len(page.Users)
+	r.Requests += page.Requests
+	r.Complete = page.Summary != nil
+	r.unstored.pages++
+	r.unstored.users += len(page.Users)
+	r.unstored.requests += page.Requests
+	r.sieve.sift(page.Users, &r.unstored.sifted)
+	if r.Complete {
+		r.sieve.closeBlock(&r.unstored.sifted)
+	}
+	return r
+}
+
+// changesNothing says that all who were read since a page was last stored are
+// on record as they are, as far as their blocks are known.
+func (r StagedRead) changesNothing() bool {
+	return len(r.sieve.onRecord) > 0 && len(r.unstored.stage) == 0
+}
+
+func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read StagedRead, summary *directory.Summary) (StagedRead, error) {
+	encoded, err := marshalSummary(summary)
 	if err != nil {
 		return StagedRead{}, err
 	}
+	read.sieve.stageOpen(&read.unstored.sifted)
+	page := read.unstored
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		moved, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = $5, pages = pages + 1, users = users + $6, requests = requests + $7, summary = $8, block = $9
+			UPDATE staged_reads SET cursor = $5, pages = $6, users = users + $7, requests = requests + $8, summary = $9, block = $10
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
-			connectionID, number, before.Attempts, before.Pages, after.Cursor, len(page.Users), page.Requests, summary, after.sieve.highest)
+			connectionID, number, read.Attempts, read.Pages-page.pages,
+			read.Cursor, read.Pages, page.users, page.requests, encoded, read.sieve.highest)
 		if err != nil {
 			return err
 		}
 		if n, err := moved.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, ErrStagingLost)
 		}
-		if err := sifted.store(ctx, tx, connectionID); err != nil {
-			return err
-		}
-		return copyUsers(ctx, tx, connectionID, sifted.stage)
+		return page.store(ctx, tx, connectionID)
 	})
 	if isUniqueViolation(err) {
 		return StagedRead{}, directory.Errorf(directory.Inconsistent, "the same user came twice in one read")
@@ -131,7 +174,8 @@ func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, befo
 	if err != nil {
 		return StagedRead{}, err
 	}
-	return after, nil
+	read.unstored = unstored{}
+	return read, nil
 }
 
 func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []stagedUser) error {

@@ -1,11 +1,11 @@
 package httpclient
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // MaxTextRunes bounds every Text, so that a hostile source cannot fill a
@@ -16,27 +16,25 @@ const MaxTextRunes = 1000
 // and absent are "". It holds only what PostgreSQL can store.
 type Text string
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (t *Text) UnmarshalJSON(b []byte) error {
-	switch b[0] {
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (t *Text) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	token, err := d.ReadToken()
+	if err != nil {
+		return err
+	}
+	switch token.Kind() {
 	case 'n':
 		*t = ""
-	case '{', '[':
-		return errors.New("not a value of the expected shape")
-	case '"':
-		// Most strings have no escapes and need not be decoded once more.
-		s := string(b[1 : len(b)-1])
-		if bytes.IndexByte(b, '\\') >= 0 {
-			if err := json.Unmarshal(b, &s); err != nil {
-				return err
-			}
-		}
-		*t = storable(s)
+	case '"', '0', 't', 'f':
+		*t = storable(token.String())
 	default:
-		*t = storable(string(b))
+		return errors.New("not a value of the expected shape")
 	}
 	return nil
 }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Text) UnmarshalJSON(b []byte) error { return Decode(b, t) }
 
 // storable drops what a text column cannot hold, and what is too long.
 func storable(s string) Text {

@@ -2,7 +2,6 @@ package jamf
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -84,7 +83,7 @@ func (a *api) get(ctx context.Context, ep endpoint, id string, query url.Values,
 	if resp.IsHTML() {
 		return inconsistent("%s answered %s where JSON was due", resp.URL, resp.Describe())
 	}
-	if err := json.Unmarshal(resp.Body, into); err != nil {
+	if err := httpclient.Decode(resp.Body, into); err != nil {
 		return inconsistent("%s answered JSON that is not whole or of another shape than Jamf Pro's", resp.URL)
 	}
 	a.remember(token, ep)

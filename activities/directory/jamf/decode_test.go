@@ -26,12 +26,12 @@ func TestTextAcceptsWhatServersWrite(t *testing.T) {
 		`"` + strings.Repeat("é", 1500) + `"`: strings.Repeat("é", httpclient.MaxTextRunes),
 	} {
 		var got text
-		if err := json.Unmarshal([]byte(raw), &got); err != nil || string(got) != want {
+		if err := httpclient.Decode([]byte(raw), &got); err != nil || string(got) != want {
 			t.Errorf("%.40s is read as %.40q, %v", raw, got, err)
 		}
 	}
 	for _, raw := range []string{`{}`, `[]`, `["a"]`} {
-		if err := json.Unmarshal([]byte(raw), new(text)); err == nil {
+		if err := httpclient.Decode([]byte(raw), new(text)); err == nil {
 			t.Errorf("%s is read as a text", raw)
 		}
 	}
@@ -41,11 +41,11 @@ func TestFlagIsUnknownUnlessSaid(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]*bool{`true`: new(true), `"true"`: new(true), `false`: new(false), `"False"`: new(false), `null`: nil, `""`: nil} {
 		var got flag
-		if err := json.Unmarshal([]byte(raw), &got); err != nil || (got.value == nil) != (want == nil) || want != nil && *got.value != *want {
+		if err := httpclient.Decode([]byte(raw), &got); err != nil || (got.value == nil) != (want == nil) || want != nil && *got.value != *want {
 			t.Errorf("%s is read as %v, %v", raw, got.value, err)
 		}
 	}
-	if err := json.Unmarshal([]byte(`2`), new(flag)); err == nil {
+	if err := httpclient.Decode([]byte(`2`), new(flag)); err == nil {
 		t.Error("2 is read as a flag")
 	}
 }
@@ -64,7 +64,7 @@ func TestRowsMayBeBareOrFull(t *testing.T) {
 		`{"id":"5","email":"  a@example.com "}`:                        {Email: "a@example.com"},
 	} {
 		var row accountRow
-		if err := json.Unmarshal([]byte(raw), &row); err != nil {
+		if err := httpclient.Decode([]byte(raw), &row); err != nil {
 			t.Errorf("%s: %v", raw, err)
 			continue
 		}
@@ -160,48 +160,48 @@ func FuzzBodies(f *testing.F) {
 			}
 		}
 		var accounts listing[accountRow]
-		if json.Unmarshal(body, &accounts) == nil {
+		if httpclient.Decode(body, &accounts) == nil {
 			for _, row := range accounts.Results {
 				storable(row.user(siteNames{}))
 			}
 		}
 		var groups listing[groupRow]
-		if json.Unmarshal(body, &groups) == nil {
+		if httpclient.Decode(body, &groups) == nil {
 			for _, row := range groups.Results {
 				storable(row.group().user(nil))
 			}
 		}
 		var clients listing[clientRow]
-		if json.Unmarshal(body, &clients) == nil {
+		if httpclient.Decode(body, &clients) == nil {
 			for _, row := range clients.Results {
 				storable(row.user(nil))
 			}
 		}
 		var users listing[endUserRow]
-		if json.Unmarshal(body, &users) == nil {
+		if httpclient.Decode(body, &users) == nil {
 			for _, row := range users.Results {
 				storable(row.user())
 			}
 		}
 		var account classicAccountDetail
-		if json.Unmarshal(body, &account) == nil {
+		if httpclient.Decode(body, &account) == nil {
 			storable(account.user(nil))
 		}
 		var group classicGroupDetail
-		if json.Unmarshal(body, &group) == nil {
+		if httpclient.Decode(body, &group) == nil {
 			storable(group.group().user(nil))
 		}
 		var user classicUserDetail
-		if json.Unmarshal(body, &user) == nil {
+		if httpclient.Decode(body, &user) == nil {
 			storable(user.User.user())
 		}
 		var accountsList classicAccountList
-		if json.Unmarshal(body, &accountsList) == nil {
+		if httpclient.Decode(body, &accountsList) == nil {
 			if ids, err := ascending(classicAccounts, accountsList.Accounts.Users); err == nil && ids == nil {
 				t.Fatal("a list that is absent is read as empty")
 			}
 		}
-		_ = json.Unmarshal(body, new(siteList))
+		_ = httpclient.Decode(body, new(siteList))
 		_, _ = parseCursor(directory.Cursor(body))
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/httpclient"
 )
 
 // survey is what is read before the accounts: what the source says of itself,
@@ -158,13 +158,13 @@ type siteList []classicReference
 
 func (l *siteList) UnmarshalJSON(b []byte) error {
 	if b[0] == '[' {
-		return json.Unmarshal(b, (*[]classicReference)(l))
+		return httpclient.Decode(b, (*[]classicReference)(l))
 	}
 	var under struct {
 		Results []classicReference `json:"results"`
 		Sites   []classicReference `json:"sites"`
 	}
-	if err := json.Unmarshal(b, &under); err != nil {
+	if err := httpclient.Decode(b, &under); err != nil {
 		return err
 	}
 	*l = append(under.Results, under.Sites...)

@@ -2,7 +2,6 @@ package truto
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"strings"
@@ -27,14 +26,14 @@ type named string
 func (n *named) UnmarshalJSON(b []byte) error {
 	var name httpclient.Text
 	if b[0] != '{' {
-		err := json.Unmarshal(b, &name)
+		err := httpclient.Decode(b, &name)
 		*n = named(name)
 		return err
 	}
 	var whole struct {
 		Name httpclient.Text `json:"name"`
 	}
-	err := json.Unmarshal(b, &whole)
+	err := httpclient.Decode(b, &whole)
 	*n = named(whole.Name)
 	return err
 }

@@ -51,7 +51,7 @@ func (a api) ask(ctx context.Context, token directory.Token, r request, into any
 	if resp.IsHTML() {
 		return inconsistent("%s answered %s where JSON was due", resp.URL, resp.Describe())
 	}
-	if json.Unmarshal(resp.Body, into) != nil {
+	if httpclient.Decode(resp.Body, into) != nil {
 		return inconsistent("%s answered JSON that is not whole or of another shape than Truto's", resp.URL)
 	}
 	return nil
