@@ -10,6 +10,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -88,6 +89,8 @@ func newConnector(databaseURL string) (connector *pq.Connector, host string, err
 		config.Runtime = map[string]string{}
 	}
 	config.Runtime["timezone"] = "UTC"
+	// A statement and its parameters then go in one message, and not in two.
+	config.BinaryParameters = true
 	connector, err = pq.NewConnectorConfig(config)
 	return connector, config.Host, err
 }
@@ -165,6 +168,12 @@ func (d *DB) inTxOf(ctx context.Context, pool *sqlx.DB, f func(tx *sqlx.Tx, now 
 func setBased(ctx context.Context, tx *sqlx.Tx) error {
 	_, err := tx.ExecContext(ctx, `SET LOCAL enable_nestloop = off; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`)
 	return err
+}
+
+// jsonb encodes a parameter; nil is NULL.
+func jsonb(value any) (sql.NullString, error) {
+	b, err := json.Marshal(value)
+	return sql.NullString{String: string(b), Valid: string(b) != "null"}, err
 }
 
 func isUniqueViolation(err error) bool { return hasCode(err, "23505") }

@@ -55,7 +55,7 @@ type NoticeCounts struct {
 // connection's lock, so that the notices' numbers are in the order in which
 // they come to be seen.
 func notice(ctx context.Context, tx *sqlx.Tx, connectionID int64, kind NoticeKind, details NoticeDetails, now time.Time) error {
-	content, err := json.Marshal(details)
+	content, err := jsonb(details)
 	if err != nil {
 		return err
 	}

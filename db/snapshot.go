@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -129,15 +128,13 @@ func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot sna
 }
 
 func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, report directory.Report) error {
-	limitations, err := json.Marshal(append([]directory.Limitation{}, report.Limitations...))
+	limitations, err := jsonb(append([]directory.Limitation{}, report.Limitations...))
 	if err != nil {
 		return err
 	}
-	var signOn []byte
-	if report.SingleSignOn != nil {
-		if signOn, err = json.Marshal(report.SingleSignOn); err != nil {
-			return err
-		}
+	signOn, err := jsonb(report.SingleSignOn)
+	if err != nil {
+		return err
 	}
 	_, err = tx.ExecContext(ctx, `
 		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5, doubted_groups = '{}'

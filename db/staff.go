@@ -2,7 +2,7 @@ package db
 
 import (
 	"context"
-	"encoding/json"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -36,7 +36,7 @@ type Roster struct {
 // and the roster stays as it was. A second time imports and evaluates the same
 // again.
 func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person) error {
-	roster, err := marshalPeople(people)
+	roster, err := jsonbOf(people)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 	return err
 }
 
-func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster []byte, now time.Time) error {
+func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString, now time.Time) error {
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO rosters (organization_id, imported_at) VALUES ($1, $2)
 		ON CONFLICT (organization_id) DO UPDATE SET imported_at = excluded.imported_at`, org, now); err != nil {
@@ -92,7 +92,7 @@ func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster []byte, n
 	return err
 }
 
-func marshalPeople(people []Person) ([]byte, error) {
+func jsonbOf(people []Person) (sql.NullString, error) {
 	type row struct {
 		Email    string     `json:"email"`
 		Name     string     `json:"name"`
@@ -103,7 +103,7 @@ func marshalPeople(people []Person) ([]byte, error) {
 	for i, p := range people {
 		rows[i] = row{p.Email, p.Name, nonNil(p.Aliases), p.ExitedAt}
 	}
-	return json.Marshal(rows)
+	return jsonb(rows)
 }
 
 func nonNil(list []string) []string {

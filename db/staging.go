@@ -148,7 +148,7 @@ func (r StagedRead) changesNothing() bool {
 }
 
 func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read StagedRead, summary *directory.Summary) (StagedRead, error) {
-	encoded, err := marshalSummary(summary)
+	encoded, err := jsonb(summary)
 	if err != nil {
 		return StagedRead{}, err
 	}
@@ -207,13 +207,6 @@ func textArray(list []string) any {
 		return "{}"
 	}
 	return pq.StringArray(list)
-}
-
-func marshalSummary(summary *directory.Summary) ([]byte, error) {
-	if summary == nil {
-		return nil, nil
-	}
-	return json.Marshal(summary)
 }
 
 // MissingAccounts returns, in order of kind and id and after the one given, up

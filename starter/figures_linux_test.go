@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -413,8 +414,23 @@ func (st *stage) syncs(t *testing.T) int {
 	return n
 }
 
-// connectMany connects n connections to one Jamf Pro, as the command does, and
-// returns how long that took.
+// serveMany serves one Jamf Pro as if it were n: at addresses of their own.
+func serveMany(t *testing.T, jamf http.Handler, n int) []string {
+	t.Helper()
+	server := &http.Server{Handler: jamf}
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	urls := make([]string, n)
+	for i := range urls {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.1.%d.%d:0", i/256, i%256))
+		require.NoError(t, err)
+		urls[i] = "http://" + listener.Addr().String()
+		go server.Serve(listener)
+	}
+	return urls
+}
+
+// connectMany connects n connections, as the command does, each to a Jamf Pro
+// of its own, and returns how long that took.
 func (st *stage) connectMany(t *testing.T, s *subject, n int, every time.Duration) time.Duration {
 	t.Helper()
 	keyset, err := db.LoadKeyset(st.keyset())
@@ -422,13 +438,14 @@ func (st *stage) connectMany(t *testing.T, s *subject, n int, every time.Duratio
 	record, err := db.Open(t.Context(), st.databaseURL, db.WithKeyset(keyset))
 	require.NoError(t, err)
 	defer record.Close()
+	urls := serveMany(t, s.jamf, n)
 	began := time.Now()
 	var g errgroup.Group
 	g.SetLimit(20)
 	for i := range n {
 		g.Go(func() error {
 			c, err := record.CreateConnection(t.Context(), db.NewConnection{
-				Name: fmt.Sprintf("many-%d", i), Organization: "many", Source: directory.JamfPro, BaseURL: s.url, Scope: directory.ScopeAdmins,
+				Name: fmt.Sprintf("many-%d", i), Organization: "many", Source: directory.JamfPro, BaseURL: urls[i], Scope: directory.ScopeAdmins,
 				Every: every, ExitGrace: 24 * time.Hour, Credentials: directory.Credentials{ClientID: s.clientID, ClientSecret: s.secret},
 			})
 			if err != nil {

@@ -20,13 +20,13 @@ func (s *Server) routes() *http.ServeMux {
 	get("/api/v1/jamf-pro-version", "", s.version)
 	get("/api/v3/sso", "Read SSO Settings", s.ssoSettings)
 	get("/api/v1/sites", "Read Sites", s.siteList)
-	get("/api/v1/accounts", "Read Accounts", list(func() []listed { return rowsOf(s.accounts.all(), s.accountRow) }))
+	get("/api/v1/accounts", "Read Accounts", list(&s.accounts, s.accountRow))
 	get("/api/v1/accounts/{id}", "Read Accounts", one(&s.accounts, s.accountRow))
-	get("/api/v1/account-groups", "Read Account Groups", list(func() []listed { return rowsOf(s.groups.all(), s.groupRow) }))
+	get("/api/v1/account-groups", "Read Account Groups", list(&s.groups, s.groupRow))
 	get("/api/v1/account-groups/{id}", "Read Account Groups", one(&s.groups, s.groupRow))
-	get("/api/v1/api-integrations", "Read API Integrations", list(func() []listed { return rowsOf(s.clients.all(), clientRow) }))
+	get("/api/v1/api-integrations", "Read API Integrations", list(&s.clients, clientRow))
 	get("/api/v1/api-integrations/{id}", "Read API Integrations", one(&s.clients, clientRow))
-	get("/api/v1/api-roles", "Read API Roles", list(func() []listed { return rowsOf(s.roles.all(), s.roleRow) }))
+	get("/api/v1/api-roles", "Read API Roles", list(&s.roles, s.roleRow))
 	get("/api/v1/users", "Read User", s.endUserList)
 	get("/api/v1/users/{id}", "Read User", s.endUser)
 	s.classicRoutes(get)
@@ -53,41 +53,34 @@ func (s *Server) siteList(_ *http.Request) answer {
 	return found(sites)
 }
 
-// listed is a row with what it may be sorted by. Its body is made only when
-// it is on the page.
+// listed is a row with what it may be sorted by.
 type listed struct {
-	id   int
 	name string
 	body func() map[string]any
 }
 
-func rowsOf[T any](rows []T, row func(T) listed) []listed {
-	out := make([]listed, len(rows))
-	for i := range rows {
-		out[i] = row(rows[i])
-	}
-	return out
-}
-
-// list answers a page of rows, by name unless the ids are asked for.
-func list(all func() []listed) handler {
+// list answers a page of rows, by name unless the ids are asked for. Their
+// bodies are made only when they are on the page.
+func list[T any](t *table[T], row func(T) listed) handler {
 	return func(r *http.Request) answer {
 		from, size, ok := pageOf(r, 0)
 		if !ok {
 			return badPage()
 		}
-		rows := all()
+		ids := t.ids
 		switch field, direction, _ := strings.Cut(r.URL.Query().Get("sort"), ":"); {
 		case field != "id":
-			slices.SortStableFunc(rows, func(a, b listed) int { return cmp.Compare(a.name, b.name) })
+			ids = slices.Clone(ids)
+			slices.SortStableFunc(ids, func(a, b int) int { return cmp.Compare(row(t.rows[a]).name, row(t.rows[b]).name) })
 		case direction == "desc":
-			slices.Reverse(rows)
+			ids = slices.Clone(ids)
+			slices.Reverse(ids)
 		}
 		results := []map[string]any{}
-		for _, row := range rows[min(from, len(rows)):min(from+size, len(rows))] {
-			results = append(results, row.body())
+		for _, id := range ids[min(from, len(ids)):min(from+size, len(ids))] {
+			results = append(results, row(t.rows[id]).body())
 		}
-		return found(map[string]any{"totalCount": len(rows), "results": results})
+		return found(map[string]any{"totalCount": len(ids), "results": results})
 	}
 }
 
@@ -119,7 +112,7 @@ func idOf(r *http.Request) int {
 }
 
 func (s *Server) accountRow(a Account) listed {
-	return listed{a.ID, a.Username, func() map[string]any {
+	return listed{a.Username, func() map[string]any {
 		accountType := "DEFAULT"
 		if a.Federated {
 			accountType = "FEDERATED"
@@ -139,7 +132,7 @@ func (s *Server) accountRow(a Account) listed {
 }
 
 func (s *Server) groupRow(g Group) listed {
-	return listed{g.ID, g.Name, func() map[string]any {
+	return listed{g.Name, func() map[string]any {
 		members := []map[string]any{}
 		for _, id := range g.Members {
 			if a, ok := s.accounts.rows[id]; ok {
@@ -156,7 +149,7 @@ func (s *Server) groupRow(g Group) listed {
 }
 
 func clientRow(c Client) listed {
-	return listed{c.ID, c.DisplayName, func() map[string]any {
+	return listed{c.DisplayName, func() map[string]any {
 		return map[string]any{
 			"id": c.ID, "displayName": c.DisplayName, "enabled": !c.Disabled, "authorizationScopes": slices.Clone(c.Roles),
 			"accessTokenLifetimeSeconds": int(c.TokenLifetime.Seconds()), "appType": "CLIENT_CREDENTIALS", "clientId": c.ClientID,
@@ -165,7 +158,7 @@ func clientRow(c Client) listed {
 }
 
 func (s *Server) roleRow(r Role) listed {
-	return listed{r.ID, r.DisplayName, func() map[string]any {
+	return listed{r.DisplayName, func() map[string]any {
 		return map[string]any{"id": strconv.Itoa(r.ID), "displayName": r.DisplayName, "privileges": s.shuffled(r.Privileges)}
 	}}
 }
