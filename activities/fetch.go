@@ -123,17 +123,16 @@ func (f *fetch) readOnce(ctx context.Context) error {
 	return f.confirmMissing(ctx)
 }
 
-// keep stores what was read before the source's error, so that the next
-// attempt goes on there.
-func (f *fetch) keep(ctx context.Context, sourceErr error) error {
-	if directory.AsError(sourceErr) == nil {
-		return sourceErr
-	}
+// keep stores what was read before an error, so that the next attempt goes on
+// there, also when the worker stops.
+func (f *fetch) keep(ctx context.Context, readErr error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
 	read, err := f.record.StoreRead(ctx, f.connection, f.sync.Number, f.read)
 	if err == nil {
 		f.read = read
 	}
-	return errors.Join(sourceErr, err)
+	return errors.Join(readErr, err)
 }
 
 func (f *fetch) stage(ctx context.Context) func(directory.Page) error {

@@ -133,14 +133,14 @@ func TestAUserThatComesTwiceIsNoticedInAnUnchangedBlock(t *testing.T) {
 		"after it":                 endUser(7),
 		"after it, with new facts": endUser(7, func(u *directory.User) { u.Name = "Changed" }),
 	} {
-		for where, pages := range map[string]int{"on its page": 1, "on another": 2, "much later": 2 * maxUnstored} {
+		for where, pages := range map[string]int{"on its page": 1, "on another": 2, "much later": 2 * maxUnstoredRequests} {
 			t.Run(name+" "+where, func(t *testing.T) {
 				t.Parallel()
 				r := setup(t)
 				c := r.connectEveryone("acme")
 				users := endUsers(upTo(200)...)
 				r.sync(c, users...)
-				s, read := r.readingAgain(c)
+				s, read := r.readingOn(c)
 				var err error
 				for chunk := range slices.Chunk(append(users, again), (len(users)+pages)/pages) {
 					require.NoError(t, err)
@@ -176,17 +176,26 @@ func TestABlockGoesOnAfterOthers(t *testing.T) {
 	}
 }
 
-func TestAPageWithChangesIsStoredAtOnce(t *testing.T) {
+func TestPagesAreStoredAfterSoManyRequestsOrUsers(t *testing.T) {
 	t.Parallel()
-	r := setup(t)
-	c := r.connectEveryone("acme")
-	r.sync(c, endUsers(upTo(300)...)...)
-	s, read := r.readingAgain(c)
-	users := endUsers(upTo(300)...)
-	users[7].Name = "Changed"
-	_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Requests: 1, Cursor: "300"})
-	require.NoError(t, err)
-	require.Equal(t, directory.Cursor("300"), r.openStaging(c, s).Cursor)
+	for name, test := range map[string]struct {
+		users, requests, stored int
+	}{
+		"few of both":   {maxUnstoredUsers - 1, maxUnstoredRequests - 1, 0},
+		"many users":    {maxUnstoredUsers, 1, 1},
+		"many requests": {1, maxUnstoredRequests, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectEveryone("acme")
+			s, read := r.readingOn(c)
+			page := directory.Page{Users: endUsers(upTo(test.users)...), Requests: test.requests}
+			_, err := r.StagePage(r.ctx, c.ID, s.Number, read, page)
+			require.NoError(t, err)
+			require.Equal(t, test.stored, r.openStaging(c, s).Pages)
+		})
+	}
 }
 
 // A reader that a source's error stops leaves what it has read.
@@ -196,7 +205,7 @@ func TestUnstoredPagesAreStored(t *testing.T) {
 	c := r.connectEveryone("acme")
 	users := endUsers(upTo(300)...)
 	r.sync(c, users...)
-	s, read := r.readingAgain(c)
+	s, read := r.readingOn(c)
 	var err error
 	for chunk := range slices.Chunk(users[:200], 50) {
 		read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: chunk, Requests: 1, Cursor: "200"})
@@ -216,7 +225,7 @@ func TestUnstoredPagesAreStored(t *testing.T) {
 	require.Zero(t, r.staged())
 }
 
-func (r *record) readingAgain(c Connection) (s Sync, read StagedRead) {
+func (r *record) readingOn(c Connection) (s Sync, read StagedRead) {
 	r.t.Helper()
 	_, s = r.begin(c)
 	return s, r.openStaging(c, s)
@@ -261,7 +270,7 @@ func TestBlocksGoOnAfterTheListWasReadAgain(t *testing.T) {
 	c := r.connectEveryone("acme")
 	users := endUsers(upTo(300)...)
 	r.sync(c, users...)
-	s, read := r.readingAgain(c)
+	s, read := r.readingOn(c)
 	_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[:200], Requests: 1})
 	require.NoError(t, err)
 	read, err = r.RestartStaging(r.ctx, c.ID, s.Number)

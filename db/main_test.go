@@ -199,13 +199,22 @@ func (r *record) begin(c Connection) (key string, s Sync) {
 	return key, s
 }
 
+// storePage stages a page that is stored at once.
+func (r *record) storePage(connectionID int64, number int, before StagedRead, page directory.Page) (StagedRead, error) {
+	read, err := r.StagePage(r.ctx, connectionID, number, before, page)
+	if err != nil {
+		return read, err
+	}
+	return r.StoreRead(r.ctx, connectionID, number, read)
+}
+
 // stage begins a sync and stages a complete snapshot of it.
 func (r *record) stage(c Connection, summary *directory.Summary, users []directory.User) (key string, s Sync) {
 	r.t.Helper()
 	key, s = r.begin(c)
 	read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
 	require.NoError(r.t, err)
-	_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Cursor: "end", Requests: 3, Summary: summary})
+	_, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: users, Cursor: "end", Requests: 3, Summary: summary})
 	require.NoError(r.t, err)
 	return key, s
 }

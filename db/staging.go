@@ -87,9 +87,13 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 	return read, err
 }
 
-// maxUnstored is how many pages in a row that change nothing are stored at
-// once. Who goes on with a read whose reader has died reads them again.
-const maxUnstored = 10
+// Pages are stored at once that took as many requests, or brought as many users
+// to stage, as this. Who goes on with a read whose reader has died makes so many
+// requests again.
+const (
+	maxUnstoredRequests = 10
+	maxUnstoredUsers    = 1000
+)
 
 // unstored is what was read since a page was last stored.
 type unstored struct {
@@ -102,14 +106,13 @@ type unstored struct {
 // is never stored twice, by one reader or by two. A user that is staged already,
 // or that no record can hold, makes the read inconsistent: *directory.Error.
 //
-// A page of nobody who changed may be stored with one that comes later, or by
-// StoreRead.
+// A page may be stored with one that comes later, or by StoreRead.
 func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, before StagedRead, page directory.Page) (StagedRead, error) {
 	if err := storable(page.Users); err != nil {
 		return StagedRead{}, err
 	}
 	read := before.with(page)
-	if !read.Complete && read.changesNothing() && read.unstored.pages < maxUnstored {
+	if !read.Complete && read.unstored.requests < maxUnstoredRequests && len(read.unstored.stage) < maxUnstoredUsers {
 		return read, nil
 	}
 	return d.storeRead(ctx, connectionID, number, read, page.Summary)
@@ -139,12 +142,6 @@ func (r StagedRead) with(page directory.Page) StagedRead {
 		r.sieve.closeBlock(&r.unstored.sifted)
 	}
 	return r
-}
-
-// changesNothing says that all who were read since a page was last stored are
-// on record as they are, as far as their blocks are known.
-func (r StagedRead) changesNothing() bool {
-	return len(r.sieve.onRecord) > 0 && len(r.unstored.stage) == 0
 }
 
 func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read StagedRead, summary *directory.Summary) (StagedRead, error) {

@@ -30,17 +30,17 @@ func TestPageAndCursorAreStoredTogether(t *testing.T) {
 	c := r.connect("acme")
 	s, read := r.reading(c)
 
-	first, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1"), account("2")}, Cursor: "a", Requests: 4})
+	first, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1"), account("2")}, Cursor: "a", Requests: 4})
 	require.NoError(t, err)
 	require.Equal(t, StagedRead{Cursor: "a", Pages: 1, Users: 2, Requests: 4, Attempts: 1}, first)
 	before := r.dump()
 
 	// The second of these users is staged already.
-	_, err = r.StagePage(r.ctx, c.ID, s.Number, first, directory.Page{Users: []directory.User{account("3"), account("1")}, Cursor: "b"})
+	_, err = r.storePage(c.ID, s.Number, first, directory.Page{Users: []directory.User{account("3"), account("1")}, Cursor: "b"})
 	require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
 	require.Equal(t, before, r.dump())
 
-	last, err := r.StagePage(r.ctx, c.ID, s.Number, first, directory.Page{Cursor: "c", Requests: 1, Summary: summary(nil)})
+	last, err := r.storePage(c.ID, s.Number, first, directory.Page{Cursor: "c", Requests: 1, Summary: summary(nil)})
 	require.NoError(t, err)
 	require.Equal(t, StagedRead{Cursor: "c", Pages: 2, Users: 2, Requests: 5, Attempts: 1, Complete: true}, last)
 	for range 2 {
@@ -57,7 +57,7 @@ func TestPageIsStoredOnce(t *testing.T) {
 	s, read := r.reading(c)
 	stored := 0
 	for _, err := range together(8, func(int) error {
-		_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
+		_, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
 		return err
 	}) {
 		if err == nil {
@@ -75,14 +75,14 @@ func TestReaderOfAnEarlierAttemptHasLostItsStaging(t *testing.T) {
 	r := setup(t)
 	c := r.connect("acme")
 	s, stale := r.reading(c)
-	_, err := r.StagePage(r.ctx, c.ID, s.Number, stale, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
+	_, err := r.storePage(c.ID, s.Number, stale, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
 	require.NoError(t, err)
 
 	again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
 	require.NoError(t, err)
 	require.Equal(t, StagedRead{Requests: 2, Attempts: 2}, again)
 	require.Zero(t, r.staged())
-	_, err = r.StagePage(r.ctx, c.ID, s.Number, stale, directory.Page{Cursor: "a"})
+	_, err = r.storePage(c.ID, s.Number, stale, directory.Page{Cursor: "a"})
 	require.ErrorIs(t, err, ErrStagingLost)
 
 	again, err = r.RestartStaging(r.ctx, c.ID, s.Number)
@@ -95,12 +95,12 @@ func TestNextSyncDropsWhatAnotherStaged(t *testing.T) {
 	r := setup(t)
 	c := r.connect("acme")
 	old, read := r.reading(c)
-	read, err := r.StagePage(r.ctx, c.ID, old.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
+	read, err := r.storePage(c.ID, old.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
 	require.NoError(t, err)
 	r.reading(c)
 	require.Zero(t, r.staged())
 
-	_, err = r.StagePage(r.ctx, c.ID, old.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
+	_, err = r.storePage(c.ID, old.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
 	require.ErrorIs(t, err, ErrStagingLost)
 	_, err = r.RestartStaging(r.ctx, c.ID, old.Number)
 	require.ErrorIs(t, err, ErrStagingLost)
@@ -143,7 +143,7 @@ func TestUsersThatCannotBeStoredMakeTheReadInconsistent(t *testing.T) {
 		"a long id":     func(u *directory.User) { u.ID = strings.Repeat("x", maxIDBytes+1) },
 		"another kind":  of("printer"),
 	} {
-		_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1", edit)}, Cursor: "a"})
+		_, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1", edit)}, Cursor: "a"})
 		require.Equal(t, directory.Inconsistent, directory.CodeOf(err), what)
 		require.NotContains(t, err.Error(), "User 1")
 	}
@@ -200,7 +200,7 @@ func TestStagingAfterTheServerWentDown(t *testing.T) {
 			r := setupAt(t, first.URL(migrated))
 			c := r.connect("acme")
 			s, read := r.reading(c)
-			read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
+			read, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
 			require.NoError(t, err)
 
 			if name == "crashed" {
@@ -213,7 +213,7 @@ func TestStagingAfterTheServerWentDown(t *testing.T) {
 			r.url = second.URL(migrated)
 			r.DB = r.openWith(WithKeyset(r.keyset))
 
-			_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
+			_, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
 			if name == "crashed" {
 				require.ErrorIs(t, err, ErrStagingLost)
 				require.Zero(t, r.staged())
