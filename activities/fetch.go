@@ -35,7 +35,7 @@ type FetchUsersResult struct {
 
 // FetchUsers reads the whole directory of a connection into staging, under
 // the sync of the calling workflow run. What it has stored it does not read
-// again: the next attempt, on whichever worker, goes on at the last page. While
+// again: the next attempt, on whichever worker, goes on there. While
 // another connection reads the same server the error is ServerTaken.
 func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchUsersResult, error) {
 	return alive(ctx, func(ctx context.Context, report func(Progress)) (FetchUsersResult, error) {

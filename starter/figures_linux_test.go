@@ -1,3 +1,5 @@
+//go:build figures
+
 package main_test
 
 import (
@@ -8,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,12 +36,11 @@ import (
 // the same run: what no way of doing it can do without. It judges nothing, and
 // is run where nothing else runs:
 //
-//	go test ./starter -run TestFigures -count=1 -v -timeout 30m -args -figures
+//	go test -tags figures ./starter -run TestFigures -count=1 -v -timeout 30m
 var (
-	figures            = flag.Bool("figures", false, "measure how fast it is")
 	figuresUsers       = flag.Int("figures.users", 1_000_000, "end users of the large directory; 0 leaves it out")
-	figuresConnections = flag.Int("figures.connections", 500, "connections that sync by themselves at once; 0 leaves them out")
-	figuresEvery       = flag.Duration("figures.every", 30*time.Second, "their interval")
+	figuresConnections = flag.Int("figures.connections", 200, "connections that sync by themselves; 0 leaves them out")
+	figuresEvery       = flag.Duration("figures.every", 20*time.Second, "their interval")
 	figuresJSON        = flag.String("figures.json", "", "file to write the figures to as JSON")
 )
 
@@ -62,9 +65,6 @@ type stage struct {
 }
 
 func TestFigures(t *testing.T) {
-	if !*figures {
-		t.Skip("measures only with -args -figures")
-	}
 	fmt.Printf("%-62s %15s %15s %8s\n", "", "measured", "floor", "ratio")
 	st := newStage(t)
 	t.Run("accounts", st.measureAccounts)
@@ -377,41 +377,73 @@ func (st *stage) measureConnections(t *testing.T) {
 	n, every := *figuresConnections, *figuresEvery
 	s, _ := st.watched(t, jamftest.Config{})
 	s.jamf.Demo(25)
-	connected := st.connectMany(t, s, n, every)
-	cpu, syncs := st.worker.cpu(t), st.syncs(t)
-	connections := 0
-	observed := time.After(3 * every)
+	connected := st.connectMany(t, s, "fast", serveMany(t, s.jamf, n), every)
+	what := fmt.Sprintf("%d connections of 25 accounts every %s: ", n, every)
+	st.add(what+"connecting", connected.Seconds(), "s", 0)
+
+	alone := st.observe(t, 3*every)
+	st.add(what+"syncs", float64(alone.syncs), "", float64(3*n))
+	st.add(what+"worker CPU a sync", alone.cpu.Seconds()*1000/float64(alone.syncs), "ms", 0)
+	st.add(what+"Postgres connections", float64(alone.connections), "", 0)
+	st.add(what+"latest of all", 100*alone.late/every.Seconds(), "%", 0)
+	st.add(what+"a sync, half of them", 1000*alone.half, "ms", 0)
+	st.add(what+"a sync, 95 in 100", 1000*alone.most, "ms", 0)
+
+	var delay atomic.Int64
+	slow := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Duration(delay.Load()))
+		s.jamf.ServeHTTP(w, r)
+	}))
+	st.connectMany(t, s, "slow", slices.Repeat([]string{slow}, slowConnections), every)
+	delay.Store(int64(time.Second))
+	beside := st.observe(t, 3*every)
+	what = fmt.Sprintf("the same beside %d to one server that takes 1 s a request: ", slowConnections)
+	st.add(what+"half", 1000*beside.half, "ms", 1000*alone.half)
+	st.add(what+"95 in 100", 1000*beside.most, "ms", 1000*alone.most)
+	st.add(what+"latest of all", 100*beside.late/every.Seconds(), "%", 0)
+}
+
+// slowConnections are those to one slow server.
+const slowConnections = 20
+
+// observed is what scheduled syncs of the fast connections were like.
+type observed struct {
+	syncs       int
+	cpu         time.Duration // of the worker
+	connections int           // to PostgreSQL, at most
+	late        float64       // seconds, the latest of all
+	half, most  float64       // seconds that one took: the median, and 95 in 100
+}
+
+// observe looks on for a while.
+func (st *stage) observe(t *testing.T, span time.Duration) (o observed) {
+	t.Helper()
+	var since time.Time
+	require.NoError(t, st.sql.Get(&since, `SELECT now()`))
+	cpu := st.worker.cpu(t)
+	end := time.After(span)
 	sample := time.NewTicker(time.Second)
 	defer sample.Stop()
 	for observing := true; observing; {
 		select {
-		case <-observed:
+		case <-end:
 			observing = false
 		case <-sample.C:
 			var now int
 			require.NoError(t, st.sql.Get(&now, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`))
-			connections = max(connections, now)
+			o.connections = max(o.connections, now)
 		}
 	}
-	what := fmt.Sprintf("%d connections of 25 accounts every %s: ", n, every)
-	cpu, syncs = st.worker.cpu(t)-cpu, st.syncs(t)-syncs
-	st.add(what+"connecting", connected.Seconds(), "s", 0)
-	st.add(what+"syncs", float64(syncs), "", float64(3*n))
-	st.add(what+"worker CPU a sync", cpu.Seconds()*1000/float64(syncs), "ms", 0)
-	st.add(what+"Postgres connections", float64(connections), "", 0)
-	var late float64
-	require.NoError(t, st.sql.Get(&late, `
-		SELECT coalesce(max(gap), 0) FROM (
-			SELECT extract(epoch FROM started_at - lag(started_at) OVER (PARTITION BY connection_id ORDER BY number)) - $1 AS gap, number
-			FROM syncs JOIN connections c ON c.id = connection_id WHERE trigger = 'schedule' AND every_seconds = $1
-		) g`, int(every.Seconds())))
-	st.add(what+"latest of all", 100*late/every.Seconds(), "%", 0)
-}
-
-func (st *stage) syncs(t *testing.T) int {
-	var n int
-	require.NoError(t, st.sql.Get(&n, `SELECT count(*) FROM syncs WHERE outcome = 'applied' AND trigger = 'schedule'`))
-	return n
+	o.cpu = st.worker.cpu(t) - cpu
+	require.NoError(t, st.sql.QueryRow(`
+		SELECT count(*), coalesce(max(late), 0), percentile_cont(0.5) WITHIN GROUP (ORDER BY took), percentile_cont(0.95) WITHIN GROUP (ORDER BY took)
+		FROM (
+			SELECT finished_at, extract(epoch FROM finished_at - started_at) AS took,
+				extract(epoch FROM started_at - lag(started_at) OVER (PARTITION BY connection_id ORDER BY number)) - every_seconds AS late
+			FROM syncs JOIN connections c ON c.id = connection_id
+			WHERE c.name LIKE 'fast-%' AND trigger = 'schedule' AND outcome = 'applied'
+		) sync WHERE finished_at >= $1`, since).Scan(&o.syncs, &o.late, &o.half, &o.most))
+	return o
 }
 
 // serveMany serves one Jamf Pro as if it were n: at addresses of their own.
@@ -429,23 +461,22 @@ func serveMany(t *testing.T, jamf http.Handler, n int) []string {
 	return urls
 }
 
-// connectMany connects n connections, as the command does, each to a Jamf Pro
-// of its own, and returns how long that took.
-func (st *stage) connectMany(t *testing.T, s *subject, n int, every time.Duration) time.Duration {
+// connectMany connects a connection to each URL of a Jamf Pro, as the command
+// does, and returns how long that took.
+func (st *stage) connectMany(t *testing.T, s *subject, name string, urls []string, every time.Duration) time.Duration {
 	t.Helper()
 	keyset, err := db.LoadKeyset(st.keyset())
 	require.NoError(t, err)
 	record, err := db.Open(t.Context(), st.databaseURL, db.WithKeyset(keyset))
 	require.NoError(t, err)
 	defer record.Close()
-	urls := serveMany(t, s.jamf, n)
 	began := time.Now()
 	var g errgroup.Group
 	g.SetLimit(20)
-	for i := range n {
+	for i, url := range urls {
 		g.Go(func() error {
 			c, err := record.CreateConnection(t.Context(), db.NewConnection{
-				Name: fmt.Sprintf("many-%d", i), Organization: "many", Source: directory.JamfPro, BaseURL: urls[i], Scope: directory.ScopeAdmins,
+				Name: fmt.Sprintf("%s-%d", name, i), Organization: "many", Source: directory.JamfPro, BaseURL: url, Scope: directory.ScopeAdmins,
 				Every: every, ExitGrace: 24 * time.Hour, Credentials: directory.Credentials{ClientID: s.clientID, ClientSecret: s.secret},
 			})
 			if err != nil {
