@@ -72,6 +72,29 @@ func TestMigrateDownAndUp(t *testing.T) {
 	r.sync(r.connect("acme"), account("1"))
 }
 
+// What was on record before there were blocks is in blocks afterwards.
+func TestMigrateMakesBlocksOfWhatIsOnRecord(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	users := append(endUsers(upTo(300)...), account("1"))
+	r.sync(c, users...)
+	r.sync(c, users[10:]...)
+	kept, made := r.blocks(c)
+	require.Equal(t, made, kept)
+
+	provider, err := r.migrations()
+	require.NoError(t, err)
+	_, err = provider.DownTo(r.ctx, 6)
+	require.NoError(t, err)
+	_, err = r.Migrate(r.ctx)
+	require.NoError(t, err)
+	again, made := r.blocks(c)
+	require.Equal(t, []string{kept, kept}, []string{again, made})
+	s := r.sync(c, users[10:]...)
+	require.Equal(t, []int{291, 0, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
+}
+
 func TestUnavailableNamesTheAddressAndNoPassword(t *testing.T) {
 	t.Parallel()
 	gone, err := localpostgres.Start(t.Context(), localpostgres.Config{})
