@@ -64,7 +64,7 @@ var verdicts = map[string]verdict{
 			WITH owner AS NOT MATERIALIZED (
 				SELECT address, email AS person, exited_at
 				FROM person_addresses pa JOIN people p ON p.id = pa.person_id
-				WHERE pa.organization_id = (SELECT organization_id FROM connections WHERE id = $1)
+				WHERE (pa.organization_id, p.organization_id) = (SELECT organization_id, organization_id FROM connections WHERE id = $1)
 			), human AS (
 				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at,
 					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person
@@ -98,7 +98,10 @@ var verdicts = map[string]verdict{
 				WHEN imported_at < $2::timestamptz - $3 * interval '1 second' THEN 'the staff roster is older than 7 days'
 				ELSE ''
 			END
-			FROM connections c LEFT JOIN rosters r USING (organization_id) WHERE c.id = $1`,
+			FROM (SELECT (
+				SELECT imported_at FROM rosters
+				WHERE organization_id = (SELECT organization_id FROM connections WHERE id = $1)
+			) AS imported_at) r`,
 	},
 	UserMFAEnabled: {
 		query: `
