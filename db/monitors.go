@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -19,6 +20,17 @@ const (
 	// NotEvaluable: the data that would tell is missing or too old.
 	NotEvaluable MonitorState = "not_evaluable"
 )
+
+// WorstState is the worst state of monitors, "" where there is none. One that
+// cannot be evaluated is worse than one that passes, and hides no failure.
+func WorstState[M any](monitors []M, stateOf func(M) MonitorState) MonitorState {
+	for _, state := range []MonitorState{Failing, Due, NotEvaluable, Passing} {
+		if slices.ContainsFunc(monitors, func(m M) bool { return stateOf(m) == state }) {
+			return state
+		}
+	}
+	return ""
+}
 
 // staleAfter is how many intervals may pass without an applied sync before
 // outcomes prove nothing any more.

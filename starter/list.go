@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -65,19 +66,8 @@ func listed(o db.Overview) []string {
 	if s := o.LastSync; s != nil {
 		last = ago(*s.FinishedAt) + ", " + string(s.Outcome)
 	}
-	return []string{o.Name, string(o.State), last, worstOf(o.Monitors), whatToDo(o)}
-}
-
-// worstOf is the worst state of the monitors, "-" where there is none.
-func worstOf(monitors []db.Monitor) string {
-	for _, state := range []db.MonitorState{db.Failing, db.Due, db.NotEvaluable, db.Passing} {
-		for _, m := range monitors {
-			if m.State == state {
-				return string(state)
-			}
-		}
-	}
-	return "-"
+	worst := string(db.WorstState(o.Monitors, func(m db.Monitor) db.MonitorState { return m.State }))
+	return []string{o.Name, string(o.State), last, cmp.Or(worst, "-"), whatToDo(o)}
 }
 
 // whatToDo is what a connection needs a person for.

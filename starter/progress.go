@@ -18,6 +18,7 @@ import (
 
 const (
 	progressInterval = 400 * time.Millisecond
+	progressTimeout  = time.Second
 	queryTimeout     = 3 * time.Second
 )
 
@@ -60,8 +61,12 @@ type follower struct {
 }
 
 // look looks once. What cannot be seen is left out: the workflow itself is
-// waited for elsewhere, with its errors.
+// waited for elsewhere, with its errors. A look that was begun is finished:
+// Temporal's development server may answer nothing any more once a request was
+// cancelled while SQLite worked on it ("interrupted (9)" in its log).
 func (f *follower) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), progressTimeout)
+	defer cancel()
 	description, err := f.temporal.DescribeWorkflowExecution(ctx, f.workflowID, "")
 	if err != nil {
 		return

@@ -63,14 +63,6 @@ func (i indexed) upsert(ctx workflow.Context) {
 	}
 }
 
-// worst is the worst state of all monitors, "" where there is none.
 func worst(monitors []activities.MonitorSum) db.MonitorState {
-	for _, state := range []db.MonitorState{db.Failing, db.Due, db.NotEvaluable, db.Passing} {
-		for _, m := range monitors {
-			if m.State == state {
-				return state
-			}
-		}
-	}
-	return ""
+	return db.WorstState(monitors, func(m activities.MonitorSum) db.MonitorState { return m.State })
 }
