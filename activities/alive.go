@@ -65,3 +65,9 @@ func beat(ctx context.Context, cancel context.CancelCauseFunc, last *atomic.Poin
 		}
 	}
 }
+
+// lastWords is the context of what an activity leaves behind, also when it was
+// cancelled: it may take a second.
+func lastWords(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+}

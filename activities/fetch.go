@@ -126,7 +126,7 @@ func (f *fetch) readOnce(ctx context.Context) error {
 // keep stores what was read before an error, so that the next attempt goes on
 // there, also when the worker stops.
 func (f *fetch) keep(ctx context.Context, readErr error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := lastWords(ctx)
 	defer cancel()
 	read, err := f.record.StoreRead(ctx, f.connection, f.sync.Number, f.read)
 	if err == nil {

@@ -89,7 +89,7 @@ func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, 
 
 // release lets the next one read, also when the worker stops.
 func (a *Activities) release(ctx context.Context, server string, connectionID int64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := lastWords(ctx)
 	defer cancel()
 	return a.Record.ReleaseServer(ctx, server, connectionID)
 }

@@ -50,9 +50,9 @@ type block struct {
 // blockDigest is equal for two sets of users whose ids and facts are equal,
 // and for no others. It is computed by refreshBlocks, too.
 func blockDigest(users []stagedUser) []byte {
-	slices.SortFunc(users, func(a, b stagedUser) int { return strings.Compare(a.ID, b.ID) })
-	buf := make([]byte, 0, len(users)*(sha256.Size+16))
-	for _, u := range users {
+	sorted := slices.SortedFunc(slices.Values(users), func(a, b stagedUser) int { return strings.Compare(a.ID, b.ID) })
+	buf := make([]byte, 0, len(sorted)*(sha256.Size+16))
+	for _, u := range sorted {
 		buf = append(buf, u.ID...)
 		buf = append(buf, 0)
 		buf = append(buf, u.digest...)
@@ -109,7 +109,7 @@ func (s *sieve) sift(users []directory.User, into *sifted) {
 // closeBlock decides about the open block, whose users have all come.
 func (s *sieve) closeBlock(into *sifted) {
 	known, ok := s.onRecord[s.highest]
-	if ok && len(s.open) > 0 && slices.Equal(blockDigest(slices.Clone(s.open)), known.Digest) {
+	if ok && len(s.open) > 0 && slices.Equal(blockDigest(s.open), known.Digest) {
 		into.unchanged = append(into.unchanged, known)
 		for _, u := range s.open[:s.openStaged] {
 			into.unstage = append(into.unstage, u.ID)

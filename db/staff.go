@@ -36,7 +36,7 @@ type Roster struct {
 // and the roster stays as it was. A second time imports and evaluates the same
 // again.
 func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person) error {
-	roster, err := jsonbOf(people)
+	roster, err := jsonbPeople(people)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 	return err
 }
 
-func jsonbOf(people []Person) (sql.NullString, error) {
+func jsonbPeople(people []Person) (sql.NullString, error) {
 	type row struct {
 		Email    string     `json:"email"`
 		Name     string     `json:"name"`

@@ -97,7 +97,7 @@ const (
 
 // unstored is what was read since a page was last stored.
 type unstored struct {
-	pages, users, requests int
+	pages, requests int
 	sifted
 }
 
@@ -135,7 +135,6 @@ func (r StagedRead) with(page directory.Page) StagedRead {
 	r.Requests += page.Requests
 	r.Complete = page.Summary != nil
 	r.unstored.pages++
-	r.unstored.users += len(page.Users)
 	r.unstored.requests += page.Requests
 	r.sieve.sift(page.Users, &r.unstored.sifted)
 	if r.Complete {
@@ -150,20 +149,19 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 		return StagedRead{}, err
 	}
 	read.sieve.stageOpen(&read.unstored.sifted)
-	page := read.unstored
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		moved, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = $5, pages = $6, users = users + $7, requests = requests + $8, summary = $9, block = $10
+			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, block = $10
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
-			connectionID, number, read.Attempts, read.Pages-page.pages,
-			read.Cursor, read.Pages, page.users, page.requests, encoded, read.sieve.highest)
+			connectionID, number, read.Attempts, read.Pages-read.unstored.pages,
+			read.Cursor, read.Pages, read.Users, read.Requests, encoded, read.sieve.highest)
 		if err != nil {
 			return err
 		}
 		if n, err := moved.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, ErrStagingLost)
 		}
-		return page.store(ctx, tx, connectionID)
+		return read.unstored.store(ctx, tx, connectionID)
 	})
 	if isUniqueViolation(err) {
 		return StagedRead{}, directory.Errorf(directory.Inconsistent, "the same user came twice in one read")

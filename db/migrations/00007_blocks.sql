@@ -24,7 +24,7 @@ ALTER TABLE staged_accounts ADD COLUMN block bigint GENERATED ALWAYS AS (
 -- What is on record of each block that has present accounts: how many, and a
 -- digest of their ids and facts. Written with the accounts, and made of them.
 CREATE TABLE account_blocks (
-    connection_id bigint  NOT NULL,
+    connection_id bigint  NOT NULL REFERENCES connections ON DELETE CASCADE,
     block         bigint  NOT NULL,
     users         integer NOT NULL,
     digest        bytea   NOT NULL,
@@ -50,30 +50,7 @@ CREATE UNLOGGED TABLE staged_blocks (
 -- nobody who goes on with it.
 ALTER TABLE staged_reads ADD COLUMN block bigint NOT NULL DEFAULT -1;
 
--- +goose StatementBegin
-CREATE OR REPLACE FUNCTION delete_record() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-BEGIN
-    DELETE FROM accounts WHERE connection_id = OLD.id;
-    DELETE FROM account_blocks WHERE connection_id = OLD.id;
-    DELETE FROM changes WHERE connection_id = OLD.id;
-    DELETE FROM findings WHERE connection_id = OLD.id;
-    RETURN NULL;
-END
-$$;
--- +goose StatementEnd
-
 -- +goose Down
-
--- +goose StatementBegin
-CREATE OR REPLACE FUNCTION delete_record() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-BEGIN
-    DELETE FROM accounts WHERE connection_id = OLD.id;
-    DELETE FROM changes WHERE connection_id = OLD.id;
-    DELETE FROM findings WHERE connection_id = OLD.id;
-    RETURN NULL;
-END
-$$;
--- +goose StatementEnd
 
 ALTER TABLE staged_reads DROP COLUMN block;
 DROP TABLE staged_blocks, account_blocks;

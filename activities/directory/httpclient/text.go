@@ -33,7 +33,8 @@ func (t *Text) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler: decoded by encoding/json, a Text
+// holds the same.
 func (t *Text) UnmarshalJSON(b []byte) error { return Decode(b, t) }
 
 // storable drops what a text column cannot hold, and what is too long.
