@@ -13,13 +13,6 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-func (r *record) connectEveryone(name string) Connection {
-	r.t.Helper()
-	n := newConnection(name)
-	n.Scope = directory.ScopeEveryone
-	return r.create(n)
-}
-
 func endUsers(ids ...int) []directory.User {
 	users := make([]directory.User, len(ids))
 	for i, id := range ids {
@@ -36,6 +29,14 @@ func upTo(n int) []int {
 	return ids
 }
 
+// connectWithEndUsers connects, with so many end users on record.
+func (r *record) connectWithEndUsers(n int) (Connection, []directory.User) {
+	r.t.Helper()
+	c, users := r.connectEveryone("acme"), endUsers(upTo(n)...)
+	r.sync(c, users...)
+	return c, users
+}
+
 // stageIn stages a complete snapshot in pages of a size. A reader reads so many
 // pages and dies, the next goes on at what is stored and reads one more.
 func (r *record) stageIn(c Connection, users []directory.User, size, pages int) (key string, s Sync) {
@@ -46,11 +47,11 @@ func (r *record) stageIn(c Connection, users []directory.User, size, pages int) 
 		list = append(list, directory.Page{Users: chunk, Requests: 1})
 	}
 	list = append(list, directory.Page{Summary: summary(users), Requests: 1})
-	list[len(list)-1].Summary.Totals[directory.EndUser] += 0
+	list[len(list)-1].Summary.Totals[directory.EndUser] += 0 // read also when nobody is left
 	for {
-		read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
-		require.NoError(r.t, err)
+		read := r.openStaging(c, s)
 		for _, page := range list[read.Pages:min(read.Pages+pages, len(list))] {
+			var err error
 			read, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
 			require.NoError(r.t, err)
 		}
@@ -137,9 +138,7 @@ func TestAUserThatComesTwiceIsNoticedInAnUnchangedBlock(t *testing.T) {
 			t.Run(name+" "+where, func(t *testing.T) {
 				t.Parallel()
 				r := setup(t)
-				c := r.connectEveryone("acme")
-				users := endUsers(upTo(200)...)
-				r.sync(c, users...)
+				c, users := r.connectWithEndUsers(200)
 				s, read := r.readingOn(c)
 				var err error
 				for chunk := range slices.Chunk(append(users, again), (len(users)+pages)/pages) {
@@ -202,9 +201,7 @@ func TestPagesAreStoredAfterSoManyRequestsOrUsers(t *testing.T) {
 func TestUnstoredPagesAreStored(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	c := r.connectEveryone("acme")
-	users := endUsers(upTo(300)...)
-	r.sync(c, users...)
+	c, users := r.connectWithEndUsers(300)
 	s, read := r.readingOn(c)
 	var err error
 	for chunk := range slices.Chunk(users[:200], 50) {
@@ -214,8 +211,7 @@ func TestUnstoredPagesAreStored(t *testing.T) {
 	for range 2 {
 		read, err = r.StoreRead(r.ctx, c.ID, s.Number, read)
 		require.NoError(t, err)
-		again, err := r.OpenStaging(r.ctx, c.ID, s.Number)
-		require.NoError(t, err)
+		again := r.openStaging(c, s)
 		require.Equal(t, []any{directory.Cursor("200"), 4, 200, 4}, []any{again.Cursor, again.Pages, again.Users, again.Requests})
 	}
 	read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[200:], Requests: 1, Summary: summary(users)})
@@ -223,19 +219,6 @@ func TestUnstoredPagesAreStored(t *testing.T) {
 	require.Equal(t, 5, read.Pages)
 	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
 	require.Zero(t, r.staged())
-}
-
-func (r *record) readingOn(c Connection) (s Sync, read StagedRead) {
-	r.t.Helper()
-	_, s = r.begin(c)
-	return s, r.openStaging(c, s)
-}
-
-func (r *record) openStaging(c Connection, s Sync) StagedRead {
-	r.t.Helper()
-	read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
-	require.NoError(r.t, err)
-	return read
 }
 
 // Who goes on with a read in the middle of a block has not seen its beginning,
@@ -247,15 +230,11 @@ func TestABlockIsNotTakenForUnchangedByItsSecondHalf(t *testing.T) {
 	r.sync(c, endUsers(5, 6, 7)...)
 	key, s := r.begin(c)
 	for i, users := range [][]directory.User{endUsers(1, 2), endUsers(5, 6, 7)} {
-		read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
-		require.NoError(t, err)
 		page := directory.Page{Users: users, Requests: 1}
 		if i == 1 {
 			page.Summary = summary(endUsers(1, 2, 5, 6, 7))
 		}
-		read, err = r.StagePage(r.ctx, c.ID, s.Number, read, page)
-		require.NoError(t, err)
-		_, err = r.StoreRead(r.ctx, c.ID, s.Number, read)
+		_, err := r.storePage(c.ID, s.Number, r.openStaging(c, s), page)
 		require.NoError(t, err)
 	}
 	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
@@ -267,9 +246,7 @@ func TestABlockIsNotTakenForUnchangedByItsSecondHalf(t *testing.T) {
 func TestBlocksGoOnAfterTheListWasReadAgain(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	c := r.connectEveryone("acme")
-	users := endUsers(upTo(300)...)
-	r.sync(c, users...)
+	c, users := r.connectWithEndUsers(300)
 	s, read := r.readingOn(c)
 	_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[:200], Requests: 1})
 	require.NoError(t, err)

@@ -97,9 +97,7 @@ func TestChangeStateTwiceIsAsGoodAsOnce(t *testing.T) {
 func filled(r *record, name string) Connection {
 	r.t.Helper()
 	r.subscribe("to-" + name[:1])
-	everyone := newConnection(name)
-	everyone.Scope = directory.ScopeEveryone
-	c := r.create(everyone)
+	c := r.connectEveryone(name)
 	require.NoError(r.t, r.EnableMonitors(r.ctx, c.ID))
 	require.NoError(r.t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", Aliases: []string{"one"}}}))
 	_, err := r.Token(r.ctx, c.ID, (&issuer{valid: time.Hour}).renew)

@@ -133,6 +133,14 @@ func (r *record) create(n NewConnection) Connection {
 	return c
 }
 
+// connectEveryone connects with end users in scope.
+func (r *record) connectEveryone(name string) Connection {
+	r.t.Helper()
+	n := newConnection(name)
+	n.Scope = directory.ScopeEveryone
+	return r.create(n)
+}
+
 // connectMonitored connects and enables the monitors.
 func (r *record) connectMonitored(name string) Connection {
 	r.t.Helper()

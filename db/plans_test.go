@@ -20,16 +20,16 @@ const others = 1000
 func (r *record) fillOthers(c Connection) {
 	r.t.Helper()
 	for _, statement := range []string{
-		`INSERT INTO organizations OVERRIDING SYSTEM VALUE SELECT 1000 + n, 'other-' || n FROM generate_series(1, $2) n WHERE $1 > 0`,
-		`INSERT INTO rosters SELECT 1000 + n, imported_at FROM rosters, generate_series(1, $2) n WHERE $1 > 0`,
-		`INSERT INTO people OVERRIDING SYSTEM VALUE SELECT 1000 + n, email, name, aliases, exited_at, 1000 * n + id FROM people, generate_series(1, $2) n WHERE $1 > 0`,
-		`INSERT INTO person_addresses SELECT 1000 + n, address, 1000 * n + person_id FROM person_addresses, generate_series(1, $2) n WHERE $1 > 0`,
-		`INSERT INTO connections OVERRIDING SYSTEM VALUE
-			SELECT (jsonb_populate_record(c, jsonb_build_object('id', 1000 + n, 'name', 'other-' || n, 'organization_id', 1000 + n))).*
-			FROM connections c, generate_series(1, $2) n WHERE id = $1`,
+		`INSERT INTO organizations OVERRIDING SYSTEM VALUE SELECT 1000 + n, 'other-' || n FROM generate_series(1, $1) n`,
+		`INSERT INTO rosters SELECT 1000 + n, imported_at FROM rosters, generate_series(1, $1) n`,
+		`INSERT INTO people OVERRIDING SYSTEM VALUE SELECT 1000 + n, email, name, aliases, exited_at, 1000 * n + id FROM people, generate_series(1, $1) n`,
+		`INSERT INTO person_addresses SELECT 1000 + n, address, 1000 * n + person_id FROM person_addresses, generate_series(1, $1) n`,
 	} {
-		r.exec(statement, c.ID, others)
+		r.exec(statement, others)
 	}
+	r.exec(`INSERT INTO connections OVERRIDING SYSTEM VALUE
+		SELECT (jsonb_populate_record(c, jsonb_build_object('id', 1000 + n, 'name', 'other-' || n, 'organization_id', 1000 + n))).*
+		FROM connections c, generate_series(1, $2) n WHERE id = $1`, c.ID, others)
 	for _, table := range []string{"credentials", "syncs", "changes", "account_blocks", "monitors", "findings", "staged_reads", "staged_blocks"} {
 		r.exec(`INSERT INTO `+table+` SELECT (jsonb_populate_record(t, jsonb_build_object('connection_id', 1000 + n))).*
 			FROM `+table+` t, generate_series(1, $2) n WHERE connection_id = $1`, c.ID, others)

@@ -12,14 +12,26 @@ import (
 	"jamf-access-review/db/localpostgres"
 )
 
-// reading is a sync whose snapshot is being staged.
+// reading is a sync of which nothing is staged yet, nor known to be unchanged.
 func (r *record) reading(c Connection) (s Sync, read StagedRead) {
 	r.t.Helper()
-	_, s = r.begin(c)
-	read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
-	require.NoError(r.t, err)
+	s, read = r.readingOn(c)
 	require.Equal(r.t, StagedRead{Attempts: 1}, read)
 	return s, read
+}
+
+// readingOn is a sync whose snapshot is being staged.
+func (r *record) readingOn(c Connection) (s Sync, read StagedRead) {
+	r.t.Helper()
+	_, s = r.begin(c)
+	return s, r.openStaging(c, s)
+}
+
+func (r *record) openStaging(c Connection, s Sync) StagedRead {
+	r.t.Helper()
+	read, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+	require.NoError(r.t, err)
+	return read
 }
 
 func (r *record) staged() (n int) { return one[int](r, `SELECT count(*) FROM staged_accounts`) }

@@ -449,7 +449,7 @@ func (st *stage) observe(t *testing.T, span time.Duration) (o observed) {
 // serveMany serves one Jamf Pro as if it were n: at addresses of their own.
 func serveMany(t *testing.T, jamf http.Handler, n int) []string {
 	t.Helper()
-	server := &http.Server{Handler: jamf}
+	server := &http.Server{Handler: notingTokens(jamf)}
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	urls := make([]string, n)
 	for i := range urls {

@@ -304,17 +304,22 @@ func email(who string) string    { return username(who) + "@example.com" }
 // Access tokens that it is shown are remembered.
 func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-			tokens.Store(token, true)
-		}
-		handler.ServeHTTP(w, r)
-	}))
+	server := httptest.NewServer(notingTokens(handler))
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
 	return server.URL
+}
+
+// notingTokens notes the tokens of requests, to be searched for.
+func notingTokens(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+			tokens.Store(token, true)
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // doing does something once, when a request comes that is to be answered after
