@@ -110,7 +110,7 @@ func findGo() (string, error) {
 	if isProgram(usual) {
 		return usual, nil
 	}
-	return "", errors.New("Temporal's server has to be built, and there is no go on PATH: put Go's bin folder on PATH, or install the temporal program, version 1.5.0 or newer")
+	return "", errors.New("Temporal's server has to be built, and there is no go on PATH: put Go's bin folder on PATH, or install the temporal program, version 1.7.0 or newer")
 }
 
 // A build that was interrupted may have left its folder behind.

@@ -109,10 +109,10 @@ func TestFailedBuildIsQuotedAndTriedAgain(t *testing.T) {
 
 func TestProgramOnPath(t *testing.T) {
 	for said, wanted := range map[string]bool{
-		"temporal version 1.5.0 (Server 1.29.1, UI 2.42.1)":     true,
+		"temporal version 1.7.0 (Server 1.31.0, UI 2.48.1)":     true,
 		"temporal version 1.12.3 (Server 1.40.0, UI 2.50.0)":    true,
 		"temporal version 2.0.0 (Server 2.0.0, UI 3.0.0)":       true,
-		"temporal version 1.4.1 (Server 1.28.0, UI 2.39.0)":     false,
+		"temporal version 1.6.2 (Server 1.30.2, UI 2.45.0)":     false,
 		"temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)": false,
 		"something else": false,
 	} {

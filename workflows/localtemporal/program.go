@@ -7,8 +7,10 @@ import (
 	"strconv"
 )
 
-// Versions before this one lack features that the workflows use.
-var oldestUsable = [2]int{1, 5}
+// Versions before this one have a SQLite driver that leaves part of an interrupted
+// query behind: from then on every statement of theirs is interrupted. So has the
+// pinned source, which is therefore built with a later driver.
+var oldestUsable = [2]int{1, 7}
 
 // FindProgram is the temporal program on PATH when it is new enough, else one that
 // is built from the pinned source.

@@ -1,6 +1,7 @@
 package localtemporal
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"jamf-access-review/db/localprocess"
@@ -285,4 +287,29 @@ func copyProgram(t *testing.T, from, to string) {
 	if err := errors.Join(err, target.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Callers that give up while the server works on their data, as stopping
+// workers do, must not break it for everybody else: of a query that SQLite was
+// made to interrupt its driver once left a part behind, and from then on every
+// statement was interrupted.
+func TestCallersThatGiveUpLeaveTheServerWell(t *testing.T) {
+	server := start(t, Config{UIPort: NoUI})
+	temporal := dial(t, server, "default")
+	for i := range 100 {
+		options := client.StartWorkflowOptions{ID: strconv.Itoa(i), TaskQueue: "nobody-listens"}
+		if _, err := temporal.ExecuteWorkflow(testContext(t), options, "Anything"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 4000 {
+		ctx, giveUp := context.WithTimeout(t.Context(), time.Duration(i%200)*20*time.Microsecond)
+		_, _ = temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{})
+		giveUp()
+	}
+	if _, err := temporal.ListWorkflow(testContext(t), &workflowservice.ListWorkflowExecutionsRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	startWorkflow(t, server, "after")
+	requireRunning(t, server, "after")
 }
