@@ -377,7 +377,7 @@ func (h *history) judge(result activities.SyncResult, candidates []truth, surviv
 			if doubts := h.oracle.doubts(c); len(doubts) > 0 && !h.oracle.doubting {
 				return fmt.Errorf("it believed at first sight that nobody is in %v", doubts)
 			}
-			h.oracle.apply(c, result.Number, h.clock.Now())
+			h.oracle.apply(c, result.Number, result.StartedAt, h.clock.Now())
 			return nil
 		}
 	}

@@ -30,7 +30,8 @@ type oracle struct {
 	removedAs map[string]facts
 	changes   []string
 	syncs     []string
-	appliedAt time.Time
+	// startedAt is when the applied sync began; zero before the first.
+	startedAt time.Time
 	// doubted are the groups that the last sync would not believe to be
 	// without members; doubting says that a sync has failed since one was
 	// applied, and may have doubted any.
@@ -38,9 +39,9 @@ type oracle struct {
 	doubting bool
 	roster   *roster
 	// exit is the first monitor's verdict, as of when it was last evaluated,
-	// and dues are the ends of the grace periods in it.
-	exit, mfa db.MonitorState
-	dues      []time.Time
+	// dues are the ends of the grace periods in it, and exits those to come.
+	exit, mfa   db.MonitorState
+	dues, exits []time.Time
 }
 
 type roster struct {
@@ -54,7 +55,7 @@ func newOracle() *oracle {
 
 // holds reports whether the brake holds a snapshot.
 func (o *oracle) holds(t truth) bool {
-	present, taken, admins, adminsKept := 0, 0, 0, 0
+	present, taken, accounts, accountsTaken, admins, adminsKept := 0, 0, 0, 0, 0, 0
 	for key, was := range o.present {
 		if !t.kinds[kindOf(key)] {
 			continue
@@ -65,6 +66,12 @@ func (o *oracle) holds(t truth) bool {
 		if gone {
 			taken++
 		}
+		if kindOf(key) == "account" {
+			accounts++
+			if gone {
+				accountsTaken++
+			}
+		}
 		if kindOf(key) == "account" && was.Status != "inactive" && administers(was) {
 			admins++
 			if !gone {
@@ -72,7 +79,7 @@ func (o *oracle) holds(t truth) bool {
 			}
 		}
 	}
-	return taken > 5 && taken*10 > present*3 || admins > 0 && adminsKept == 0
+	return taken > 5 && taken*10 > present*3 || accountsTaken > 5 && accountsTaken*10 > accounts*3 || admins > 0 && adminsKept == 0
 }
 
 // administers reports whether an account is a full administrator.
@@ -131,8 +138,8 @@ func (o *oracle) known(t truth) truth {
 	return t
 }
 
-// apply makes a directory the record's, at a time.
-func (o *oracle) apply(t truth, number int, now time.Time) {
+// apply makes a directory the record's, at a time, by a sync that began before.
+func (o *oracle) apply(t truth, number int, startedAt, now time.Time) {
 	change := func(what, key string) { o.changes = append(o.changes, fmt.Sprintf("%d %s %s", number, what, key)) }
 	for key, is := range t.entries {
 		was, present := o.present[key]
@@ -156,21 +163,21 @@ func (o *oracle) apply(t truth, number int, now time.Time) {
 			delete(o.present, key)
 		}
 	}
-	o.appliedAt, o.doubted, o.doubting = now, nil, false
+	o.startedAt, o.doubted, o.doubting = startedAt, nil, false
 	o.evaluate(now)
 }
 
 // imports makes a roster the one to judge by, from its import on.
 func (o *oracle) imports(r *roster) {
 	o.roster = r
-	if !o.appliedAt.IsZero() {
+	if !o.startedAt.IsZero() {
 		o.evaluate(r.importedAt)
 	}
 }
 
 // evaluate judges the accounts on record by the roster, at a time.
 func (o *oracle) evaluate(now time.Time) {
-	o.exit, o.mfa, o.dues = db.NotEvaluable, db.NotEvaluable, nil
+	o.exit, o.mfa, o.dues, o.exits = db.NotEvaluable, db.NotEvaluable, nil, nil
 	accounts, unclear, failing := 0, 0, 0 // for the exit monitor
 	disabled, untold := 0, 0              // for the other
 	for key, a := range o.present {
@@ -191,7 +198,9 @@ func (o *oracle) evaluate(now time.Time) {
 		switch exited, owned := o.exitOf(a); {
 		case !owned:
 			unclear++
-		case exited == nil || exited.After(now):
+		case exited == nil:
+		case exited.After(now):
+			o.exits = append(o.exits, *exited)
 		case a.Status == "unknown":
 			unclear++
 		case exited.Add(grace).After(now):
@@ -199,6 +208,10 @@ func (o *oracle) evaluate(now time.Time) {
 		default:
 			failing++
 		}
+	}
+	if o.stale(now) {
+		o.dues = nil
+		return
 	}
 	switch {
 	case disabled > 0:
@@ -241,7 +254,7 @@ func (o *oracle) exitOf(a facts) (exited *time.Time, owned bool) {
 // monitors are the monitors' states as they must read at a time; none before
 // the first sync.
 func (o *oracle) monitors(now time.Time) map[string]db.MonitorState {
-	if o.appliedAt.IsZero() {
+	if o.startedAt.IsZero() {
 		return map[string]db.MonitorState{}
 	}
 	exit, mfa := o.exit, o.mfa
@@ -250,14 +263,18 @@ func (o *oracle) monitors(now time.Time) map[string]db.MonitorState {
 			exit = db.Failing
 		}
 	}
-	if o.roster != nil && now.Sub(o.roster.importedAt) > 7*24*time.Hour {
+	left := func(exit time.Time) bool { return !exit.After(now) }
+	if exit == db.Passing && slices.ContainsFunc(o.exits, left) || o.roster != nil && now.Sub(o.roster.importedAt) > 7*24*time.Hour {
 		exit = db.NotEvaluable
 	}
-	if now.Sub(o.appliedAt) > 3*every {
+	if o.stale(now) {
 		exit, mfa = db.NotEvaluable, db.NotEvaluable
 	}
 	return map[string]db.MonitorState{db.AccessRemovedOnExit: exit, db.UserMFAEnabled: mfa}
 }
+
+// stale says that what was read is too old at a time to prove anything.
+func (o *oracle) stale(now time.Time) bool { return now.Sub(o.startedAt) > 3*every }
 
 func kindOf(key string) string {
 	kind, _, _ := strings.Cut(key, "/")

@@ -70,10 +70,15 @@ type NewConnection struct {
 }
 
 // Hold is the brake of a connection: a snapshot that would remove or
-// deactivate more than both of these is held.
+// deactivate more than both of these, of all that is on record or of its
+// console accounts, is held.
 type Hold struct {
-	Percent int // of the present accounts
+	Percent int // of those that are present
 	Count   int
+}
+
+func (h Hold) stops(taken, present int) bool {
+	return taken > h.Count && taken*100 > h.Percent*present
 }
 
 // DefaultHold is the brake where none was chosen.
@@ -275,12 +280,19 @@ func lockConnection(ctx context.Context, tx *sqlx.Tx, connectionID int64) (Conne
 }
 
 // lockMonitored is lockConnection for the connections of an organization that
-// have credentials and a monitor enabled, in order of their ids.
+// have credentials, in order of their ids, and returns those that have a monitor
+// enabled. Who enables one at this moment has locked its connection before, so
+// that is known only once all are locked.
 func lockMonitored(ctx context.Context, tx *sqlx.Tx, organizationID int64, code string) ([]Connection, error) {
+	if _, err := tx.ExecContext(ctx, `
+		SELECT FROM connections WHERE organization_id = $1 AND state <> 'disconnected'
+		ORDER BY id FOR NO KEY UPDATE`, organizationID); err != nil {
+		return nil, err
+	}
 	var rows []connectionRow
 	if err := tx.SelectContext(ctx, &rows, selectConnection+`
 		WHERE c.organization_id = $1 AND c.state <> 'disconnected' AND EXISTS (SELECT FROM monitors m WHERE m.connection_id = c.id AND m.code = $2)
-		ORDER BY c.id FOR NO KEY UPDATE OF c`, organizationID, code); err != nil {
+		ORDER BY c.id`, organizationID, code); err != nil {
 		return nil, err
 	}
 	return connectionsOf(rows)

@@ -42,10 +42,13 @@ func (d *DB) EnableMonitors(ctx context.Context, connectionID int64) error {
 	})
 }
 
-// A verdict is a query for the state of every human account that is present,
-// by a monitor: kind, source_id, person, state, reason, due_at. Its only
-// parameters are the connection ($1) and the time ($2).
+// A verdict is how a monitor judges the human accounts that are present. The
+// only parameters of its queries are the connection ($1) and the time ($2).
 type verdict struct {
+	// judged is the condition of those that it judges.
+	judged string
+	// query is for the state of all of these that may not pass: kind, source_id,
+	// person, state, reason, due_at, and exits_at, when that may change by itself.
 	query string
 	// vacuous is a query for the reason why the monitor cannot say anything at
 	// all at this moment, or "".
@@ -60,23 +63,22 @@ type verdict struct {
 // not know how many rows are equal, and took minutes over a million.
 var verdicts = map[string]verdict{
 	AccessRemovedOnExit: {
+		judged: `true`,
 		query: `
 			WITH owner AS NOT MATERIALIZED (
-				SELECT address, email AS person, exited_at
-				FROM person_addresses pa JOIN people p ON p.id = pa.person_id
-				WHERE (pa.organization_id, p.organization_id) = (SELECT organization_id, organization_id FROM connections WHERE id = $1)
+				SELECT address, person, exited_at FROM person_addresses
+				WHERE organization_id = (SELECT organization_id FROM connections WHERE id = $1)
 			), human AS (
 				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at,
 					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person
 				FROM accounts LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
-				WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
+				WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account' AND status <> 'inactive'
 			), grace AS (
 				SELECT *, exited_at + make_interval(secs => (SELECT exit_grace_seconds FROM connections WHERE id = $1)) AS grace_ends
 				FROM human
 			)
 			SELECT kind, source_id, coalesce(person, '') AS person,
 				CASE
-					WHEN status = 'inactive' THEN 'passing'
 					WHEN person IS NULL THEN 'not_evaluable'
 					WHEN exited_at > $2 OR exited_at IS NULL THEN 'passing'
 					WHEN status = 'unknown' THEN 'not_evaluable'
@@ -90,7 +92,8 @@ var verdicts = map[string]verdict{
 					WHEN status = 'unknown' THEN 'the person has left, and whether the account is active is unknown'
 					ELSE 'the person has left and the account is active'
 				END AS reason,
-				CASE WHEN exited_at <= $2 THEN grace_ends END AS due_at
+				CASE WHEN exited_at <= $2 THEN grace_ends END AS due_at,
+				CASE WHEN exited_at > $2 THEN exited_at END AS exits_at
 			FROM grace`,
 		vacuous: `
 			SELECT CASE
@@ -104,22 +107,18 @@ var verdicts = map[string]verdict{
 			) AS imported_at) r`,
 	},
 	UserMFAEnabled: {
+		judged: `status <> 'inactive'`,
 		query: `
 			SELECT kind, source_id, '' AS person,
+				CASE WHEN mfa = 'disabled' AND status = 'active' THEN 'failing' ELSE 'not_evaluable' END AS state,
 				CASE
-					WHEN mfa = 'enabled' THEN 'passing'
-					WHEN mfa = 'disabled' AND status = 'active' THEN 'failing'
-					ELSE 'not_evaluable'
-				END AS state,
-				CASE
-					WHEN mfa = 'enabled' THEN ''
 					WHEN mfa = 'unknown' THEN 'the source does not say whether a second factor is asked for'
 					WHEN status = 'active' THEN 'no second factor is asked for'
 					ELSE 'no second factor is asked for, and whether the account is active is unknown'
 				END AS reason,
-				NULL::timestamptz AS due_at
+				NULL::timestamptz AS due_at, NULL::timestamptz AS exits_at
 			FROM accounts
-			WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account' AND status <> 'inactive'`,
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account' AND status <> 'inactive' AND mfa <> 'enabled'`,
 	},
 }
 
@@ -146,6 +145,10 @@ func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, code
 // of the codes, and gives notice of those whose state is another. A finding
 // keeps its "since" for as long as its state stays.
 func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, codes []string, now time.Time) error {
+	stale, err := staleness(ctx, tx, connectionID, number, now)
+	if err != nil {
+		return err
+	}
 	for _, code := range codes {
 		v, ok := verdicts[code]
 		if !ok {
@@ -155,7 +158,7 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 		if err != nil {
 			return err
 		}
-		is, err := v.evaluate(ctx, tx, connectionID, code, number, now)
+		is, err := v.evaluate(ctx, tx, connectionID, code, number, stale, now)
 		if err != nil {
 			return fmt.Errorf("evaluate %s: %w", code, err)
 		}
@@ -166,45 +169,53 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 	return nil
 }
 
-func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, code string, number int, now time.Time) (o outcome, err error) {
-	vacuous := ""
-	if v.vacuous != "" {
+// evaluate writes down what is found, unless it is on record so. Where stale, or
+// the monitor itself, says why nothing can be proved, whoever does not pass is
+// not evaluable. Accounts pass that were judged and not found.
+func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, code string, number int, stale string, now time.Time) (o outcome, err error) {
+	vacuous := stale
+	if vacuous == "" && v.vacuous != "" {
 		if err := tx.GetContext(ctx, &vacuous, v.vacuous, connectionID, now, seconds(rosterMaxAge)); err != nil {
 			return o, err
 		}
 	}
 	err = tx.GetContext(ctx, &o, `
-		WITH verdict AS MATERIALIZED (
-			SELECT kind, source_id, person, due_at,
+		WITH found AS MATERIALIZED (
+			SELECT kind, source_id, person, due_at, exits_at,
 				CASE WHEN $5 <> '' AND state <> 'passing' THEN 'not_evaluable' ELSE state END AS state,
 				CASE WHEN $5 <> '' AND state <> 'passing' THEN $5 ELSE reason END AS reason
-			FROM (`+v.query+`) v
+			FROM (`+v.query+`) v WHERE state <> 'passing' OR exits_at IS NOT NULL
+		), difference AS MATERIALIZED (
+			SELECT kind, source_id, is_found, f.person, f.state, f.reason, f.due_at
+			FROM (
+				SELECT *, true AS is_found FROM found WHERE state <> 'passing'
+			) f FULL JOIN (
+				SELECT kind, source_id, person, state, reason, due_at FROM findings WHERE connection_id = $1 AND code = $3
+			) known USING (kind, source_id)
+			WHERE (f.person, f.state, f.reason, f.due_at) IS DISTINCT FROM (known.person, known.state, known.reason, known.due_at)
 		), ended AS (
-			DELETE FROM findings f WHERE f.connection_id = $1 AND f.code = $3 AND NOT EXISTS (
-				SELECT FROM verdict v WHERE v.kind = f.kind AND v.source_id = f.source_id AND v.state <> 'passing')
-		), found AS (
+			DELETE FROM findings f USING difference d
+			WHERE f.connection_id = $1 AND f.code = $3 AND f.kind = d.kind AND f.source_id = d.source_id AND is_found IS NULL
+		), begun AS (
 			INSERT INTO findings AS f (connection_id, code, kind, source_id, person, state, reason, since, due_at)
-			SELECT $1, $3, v.kind, v.source_id, v.person, v.state, v.reason, $2, v.due_at
-			FROM verdict v LEFT JOIN (
-				SELECT * FROM findings WHERE connection_id = $1 AND code = $3
-			) old USING (kind, source_id)
-			WHERE v.state <> 'passing' AND (v.person, v.state, v.reason, v.due_at)
-				IS DISTINCT FROM (old.person, old.state, old.reason, old.due_at)
+			SELECT $1, $3, kind, source_id, person, state, reason, $2, due_at FROM difference WHERE is_found
 			ON CONFLICT (connection_id, code, kind, source_id) DO UPDATE SET
 				person = excluded.person, state = excluded.state, reason = excluded.reason, due_at = excluded.due_at,
 				since = CASE WHEN f.state = excluded.state THEN f.since ELSE excluded.since END
 		), counts AS (
-			SELECT count(*) FILTER (WHERE state = 'passing') AS passing,
-				count(*) FILTER (WHERE state = 'due') AS due,
+			SELECT count(*) FILTER (WHERE state = 'due') AS due,
 				count(*) FILTER (WHERE state = 'failing') AS failing,
 				count(*) FILTER (WHERE state = 'not_evaluable') AS not_evaluable,
-				EXISTS (SELECT FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account') AS any
-			FROM verdict
+				min(exits_at) FILTER (WHERE state = 'passing') AS next_exit_at
+			FROM found
+		), humans AS (
+			SELECT count(*) AS present, count(*) FILTER (WHERE `+v.judged+`) AS judged
+			FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
 		)
-		INSERT INTO outcomes (connection_id, code, number, state, reason, evaluated_at, passing, due, failing, not_evaluable, excepted)
+		INSERT INTO outcomes (connection_id, code, number, state, reason, evaluated_at, passing, due, failing, not_evaluable, excepted, next_exit_at)
 		SELECT $1, $3, $4,
 			CASE
-				WHEN $5 <> '' OR NOT counts.any THEN 'not_evaluable'
+				WHEN $5 <> '' OR present = 0 THEN 'not_evaluable'
 				WHEN failing > 0 THEN 'failing'
 				WHEN due > 0 THEN 'due'
 				WHEN not_evaluable > 0 THEN 'not_evaluable'
@@ -212,14 +223,14 @@ func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, 
 			END,
 			CASE
 				WHEN $5 <> '' THEN $5
-				WHEN NOT counts.any THEN 'the last sync found no human account'
-				WHEN failing > 0 THEN failing || ' of ' || total || ' accounts fail'
-				WHEN due > 0 THEN due || ' of ' || total || ' accounts are in their grace period'
-				WHEN not_evaluable > 0 THEN not_evaluable || ' of ' || total || ' accounts cannot be evaluated'
+				WHEN present = 0 THEN 'the last sync found no human account'
+				WHEN failing > 0 THEN failing || ' of ' || judged || ' accounts fail'
+				WHEN due > 0 THEN due || ' of ' || judged || ' accounts are in their grace period'
+				WHEN not_evaluable > 0 THEN not_evaluable || ' of ' || judged || ' accounts cannot be evaluated'
 				ELSE ''
 			END,
-			$2, passing, due, failing, not_evaluable, 0
-		FROM counts, LATERAL (SELECT passing + due + failing + not_evaluable AS total) t
+			$2, judged - due - failing - not_evaluable, due, failing, not_evaluable, 0, next_exit_at
+		FROM counts, humans
 		RETURNING `+outcomeColumns,
 		connectionID, now, code, number, vacuous)
 	return o, err

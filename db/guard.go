@@ -17,8 +17,9 @@ type snapshotCounts struct {
 	// present is how many accounts are on record, of the kinds that were read,
 	// and presentHumans how many of them are console accounts.
 	present, presentHumans int
-	// taken is how many of them would be removed or no longer be active.
-	taken int
+	// taken is how many of them would be removed or no longer be active, and
+	// takenHumans how many of those are console accounts.
+	taken, takenHumans int
 	// admins is how many of them are active full administrators, as package
 	// directory has them, and adminsKept how many of those would stay present
 	// and active.
@@ -62,9 +63,8 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 // compare counts what the snapshot would take from the accounts on record.
 func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
 	return tx.QueryRowxContext(ctx, `
-		SELECT count(*) FILTER (WHERE s.source_id IS NULL OR (a.status <> 'inactive' AND s.status = 'inactive')),
-			count(*) FILTER (WHERE admin),
-			count(*) FILTER (WHERE admin AND s.status <> 'inactive')
+		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account'),
+			count(*) FILTER (WHERE admin), count(*) FILTER (WHERE admin AND s.status <> 'inactive')
 		FROM (
 			SELECT kind, source_id, status,
 				kind = 'account' AND status <> 'inactive' AND CASE access_level
@@ -76,9 +76,10 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (block IS NULL OR block = ANY($6))
 		) a LEFT JOIN (
 			SELECT kind, source_id, status FROM staged_accounts WHERE connection_id = $1
-		) s USING (kind, source_id)`,
+		) s USING (kind, source_id),
+		LATERAL (SELECT s.source_id IS NULL OR a.status <> 'inactive' AND s.status = 'inactive' AS taken) t`,
 		connectionID, kindsRead(summary), directory.FullAccess, directory.Administrator, directory.AdministrativeWord, c.changed,
-	).Scan(&c.taken, &c.admins, &c.adminsKept)
+	).Scan(&c.taken, &c.takenHumans, &c.admins, &c.adminsKept)
 }
 
 // check refuses a snapshot that is not whole.
@@ -102,11 +103,14 @@ func (c snapshotCounts) check(summary directory.Summary) error {
 	return nil
 }
 
-// brake says why a snapshot is to be held, or "".
+// brake says why a snapshot is to be held, or "". Console accounts are looked at
+// by themselves, too: among a million end users all of them would be few.
 func (c snapshotCounts) brake(hold Hold) string {
 	switch {
-	case c.taken > hold.Count && c.taken*100 > hold.Percent*c.present:
+	case hold.stops(c.taken, c.present):
 		return fmt.Sprintf("it would remove or deactivate %d of %d accounts", c.taken, c.present)
+	case hold.stops(c.takenHumans, c.presentHumans):
+		return fmt.Sprintf("it would remove or deactivate %d of %d console accounts", c.takenHumans, c.presentHumans)
 	case c.admins > 0 && c.adminsKept == 0:
 		return fmt.Sprintf("it would remove or deactivate every full administrator (%d)", c.admins)
 	default:

@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func TestBrake(t *testing.T) {
 	t.Parallel()
 	admin := account("admin")
 	twenty := append(auditors(19), admin)
+	crowd := endUsers(upTo(100)...)
 	for name, test := range map[string]struct {
 		before, after []directory.User
 		held          bool
@@ -83,6 +85,9 @@ func TestBrake(t *testing.T) {
 		"inactive ones removed count too":             {append(deactivated(7), admin), []directory.User{admin}, true},
 		"inactive ones that stay do not":              {append(deactivated(7), admin), append(deactivated(7), admin), false},
 		"7 of 20 deactivated":                         {twenty, append(append(deactivated(7), auditors(19)[7:]...), admin), true},
+		"nearly all accounts among many end users":    {slices.Concat(twenty, crowd), append(crowd, admin), true},
+		"many end users beside the accounts":          {slices.Concat(twenty, crowd[:10]), append(twenty, crowd[:4]...), false},
+		"nearly all end users":                        {slices.Concat(twenty, crowd), append(twenty, crowd[0]), true},
 		"the first snapshot":                          {nil, twenty, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,10 +32,6 @@ func WorstState[M any](monitors []M, stateOf func(M) MonitorState) MonitorState 
 	return ""
 }
 
-// staleAfter is how many intervals may pass without an applied sync before
-// outcomes prove nothing any more.
-const staleAfter = 3
-
 // Monitor is the latest outcome of a monitor, as it reads now.
 type Monitor struct {
 	Code string
@@ -54,19 +50,21 @@ type Monitor struct {
 
 // latestOutcomes is a query for the latest outcome of each enabled monitor of
 // every connection, as it reads at the time $1. An outcome grows old while
-// nothing is synced: after $2 intervals, or once the staff roster it needs is
-// older than $3 seconds, it is not evaluable, and a grace period that has ended
-// since makes it failing. "aged" says which, "found" what it was before.
+// nothing is synced: once its sync is stale (see isStale, with $2), once the
+// staff roster it needs is older than $3 seconds, or once somebody who passed
+// has left, it is not evaluable, and a grace period that has ended since makes it
+// failing. "aged" says which, "found" what it was before.
 const latestOutcomes = `
 	SELECT *, CASE aged WHEN '' THEN found WHEN 'overdue' THEN 'failing' ELSE 'not_evaluable' END AS state
 	FROM (
 		SELECT m.connection_id, c.name AS connection_name, c.state AS connection_state,
 			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
-			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, s.finished_at AS applied_at, overdue,
+			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, s.started_at, overdue,
 			CASE
-				WHEN $1::timestamptz - s.finished_at > $2 * c.every_seconds * interval '1 second' THEN 'stale'
+				WHEN ` + isStale + ` THEN 'stale'
 				WHEN o.code = '` + AccessRemovedOnExit + `' AND $1 - r.imported_at > $3 * interval '1 second' THEN 'roster'
 				WHEN overdue > 0 THEN 'overdue'
+				WHEN o.state = 'passing' AND o.next_exit_at <= $1 THEN 'exit'
 				ELSE ''
 			END AS aged
 		FROM monitors m
@@ -84,10 +82,11 @@ const latestOutcomes = `
 		) ended
 	) outcome`
 
-// Monitors returns the latest outcome of each enabled monitor. An outcome
-// grows old while nothing is synced: after three intervals, or once the staff
-// roster it needs is too old, it is not evaluable, and a grace period that has
-// ended since makes it failing.
+// Monitors returns the latest outcome of each enabled monitor, as it reads now.
+// An outcome grows old while nothing is synced: three intervals after its sync
+// began, once the staff roster it needs is too old, or once somebody who passed
+// has left, it is not evaluable, and a grace period that has ended since makes
+// it failing.
 func (d *DB) Monitors(ctx context.Context, connectionID int64) ([]Monitor, error) {
 	monitors, err := monitorsNow(ctx, d.sql, d.now().UTC(), `connection_id = $4`, connectionID)
 	return append([]Monitor{}, monitors[connectionID]...), err
@@ -99,7 +98,7 @@ func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, cond
 	var rows []monitorRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT connection_id, code, state, found, reason, number, evaluated_at,
-			passing, due, failing, not_evaluable, excepted, aged, overdue, applied_at
+			passing, due, failing, not_evaluable, excepted, aged, overdue, started_at
 		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
 		now, staleAfter, seconds(rosterMaxAge), argument); err != nil {
 		return nil, err
@@ -126,7 +125,7 @@ type monitorRow struct {
 	Excepted     int          `db:"excepted"`
 	Aged         string       `db:"aged"`
 	Overdue      int          `db:"overdue"`
-	AppliedAt    time.Time    `db:"applied_at"`
+	StartedAt    time.Time    `db:"started_at"` // of the sync
 }
 
 func (row monitorRow) monitor(now time.Time) Monitor {
@@ -136,13 +135,14 @@ func (row monitorRow) monitor(now time.Time) Monitor {
 	}
 	switch row.Aged {
 	case "stale":
-		age := now.Sub(row.AppliedAt).Round(time.Second)
-		m.aged(row.Found, fmt.Sprintf("the last applied sync is %s old, more than %d intervals", age, staleAfter))
+		m.aged(row.Found, staleReason(row.StartedAt, now))
 	case "roster":
 		m.aged(row.Found, "the staff roster is older than 7 days")
 	case "overdue":
 		m.Due, m.Failing = m.Due-row.Overdue, m.Failing+row.Overdue
 		m.aged(row.Found, fmt.Sprintf("the grace period of %d has ended since", row.Overdue))
+	case "exit":
+		m.aged(row.Found, "somebody with an active account has left since; the next sync judges")
 	}
 	return m
 }

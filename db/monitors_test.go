@@ -304,6 +304,96 @@ func TestOutcomeGrowsOld(t *testing.T) {
 	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
 }
 
+// What a sync read is as old as its beginning: a reader may have died in the
+// middle of it, and another gone on days later.
+func TestAnOutcomeIsAsOldAsTheBeginningOfItsSync(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	users := []directory.User{account("1")}
+	key, _ := r.stage(c, summary(users), users)
+	r.clock.Advance(3*6*time.Hour - time.Minute)
+	r.apply(c, key)
+	for _, m := range r.monitors(c) {
+		require.Equal(t, Passing, m.State)
+	}
+	r.clock.Advance(time.Minute + time.Microsecond)
+	for _, m := range r.monitors(c) {
+		require.Equal(t, NotEvaluable, m.State)
+	}
+
+	key, _ = r.stage(c, summary(users), users)
+	r.clock.Advance(4 * 6 * time.Hour)
+	r.apply(c, key)
+	for _, m := range r.monitors(c) {
+		require.Equal(t, []any{NotEvaluable, "the last applied sync is 24h0m0s old, more than 3 intervals"}, []any{m.State, m.Reason})
+	}
+	require.Equal(t, 2, one[int](r, `SELECT count(*) FROM outcomes WHERE state = 'not_evaluable' AND number = 2`), "it is recorded so, too")
+}
+
+func TestALongerIntervalMakesNoSyncYounger(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	r.sync(c, account("1"))
+	r.clock.Advance(3*6*time.Hour + time.Microsecond)
+	reschedule := func(every time.Duration) {
+		require.NoError(t, r.ChangeState(r.ctx, c.ID, StateChange{State: Active, Every: Interval(every)}))
+	}
+	reschedule(1000 * time.Hour)
+	require.Equal(t, NotEvaluable, r.monitors(c)[UserMFAEnabled].State)
+	require.Equal(t, 1, r.totals().Connections[0].Stale)
+	r.sync(c, account("1"))
+	r.clock.Advance(100 * time.Hour)
+	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+	reschedule(time.Hour)
+	require.Equal(t, NotEvaluable, r.monitors(c)[UserMFAEnabled].State)
+}
+
+// A new roster says who has left, and not whether accounts are still as they
+// were weeks ago.
+func TestEvaluatingAgainDoesNotRenewAnOldSync(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.subscribe("siem")
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	r.sync(c, account("1"))
+	r.clock.Advance(30 * 24 * time.Hour)
+	told := r.news("siem", func() {
+		require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	})
+	require.Len(t, told, 1)
+	require.Contains(t, told[0], "not_evaluable")
+	require.Equal(t, "not_evaluable", one[string](r, `SELECT state FROM outcomes WHERE code = $1 ORDER BY id DESC LIMIT 1`, AccessRemovedOnExit))
+	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
+}
+
+// Whoever will have left by the next sync does not pass until then.
+func TestAnExitBetweenSyncsDoesNotPass(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{
+		{Email: "user1@example.com", ExitedAt: ago(-time.Hour)},
+		{Email: "user2@example.com", ExitedAt: ago(-time.Minute)}, // and has no access any more
+		{Email: "user3@example.com", ExitedAt: ago(-time.Second)}, // and has none
+	}))
+	r.sync(c, account("1"), account("2", inactive))
+	r.clock.Advance(time.Hour - time.Microsecond)
+	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+
+	r.clock.Advance(time.Microsecond)
+	m := r.monitors(c)[AccessRemovedOnExit]
+	require.Equal(t, []any{NotEvaluable, "somebody with an active account has left since; the next sync judges; was passing"}, []any{m.State, m.Reason})
+	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+
+	r.sync(c, account("1"), account("2", inactive))
+	require.Equal(t, Due, r.monitors(c)[AccessRemovedOnExit].State)
+}
+
 func TestRosterThatGrowsOldBetweenSyncs(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

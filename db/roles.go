@@ -39,7 +39,7 @@ var workerPrivileges = map[string][]string{
 	"organizations":         {"SELECT", "INSERT"},
 	"outcomes":              {"SELECT", "INSERT"},
 	"people":                {"SELECT", "INSERT", "DELETE"},
-	"person_addresses":      {"SELECT", "INSERT"},
+	"person_addresses":      {"SELECT", "INSERT", "DELETE"},
 	"rosters":               {"SELECT", "INSERT", "UPDATE"},
 	"source_leases":         {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"staged_accounts":       {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -74,7 +74,9 @@ func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 		ON CONFLICT (organization_id) DO UPDATE SET imported_at = excluded.imported_at`, org, now); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM people WHERE organization_id = $1`, org); err != nil {
+	if _, err := tx.ExecContext(ctx, `
+		WITH addresses AS (DELETE FROM person_addresses WHERE organization_id = $1)
+		DELETE FROM people WHERE organization_id = $1`, org); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `
@@ -85,8 +87,8 @@ func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO person_addresses (organization_id, address, person_id)
-		SELECT DISTINCT $1::bigint, lower(address), id
+		INSERT INTO person_addresses (organization_id, address, person, exited_at)
+		SELECT DISTINCT $1::bigint, lower(address), email, exited_at
 		FROM people, LATERAL unnest(email || aliases) AS address
 		WHERE organization_id = $1 AND address <> ''`, org)
 	return err

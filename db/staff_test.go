@@ -103,6 +103,26 @@ func TestImportsDuringSyncsLeaveTheLastRostersJudgement(t *testing.T) {
 	}
 }
 
+func TestMonitorsEnabledDuringAnImportJudgeByTheNewRoster(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	for round := range 10 {
+		c := r.connect(fmt.Sprint("acme", round))
+		r.sync(c, account("1"))
+		for _, err := range together(2, func(i int) error {
+			if i == 0 {
+				return r.EnableMonitors(r.ctx, c.ID)
+			}
+			return r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(grace + time.Duration(round)*time.Hour)}})
+		}) {
+			require.NoError(t, err)
+		}
+		require.Equal(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
+		require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	}
+}
+
 func TestAddressOfTwoPeopleLeavesTheRosterAsItWas(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

@@ -85,10 +85,10 @@ func beginSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string,
 	}
 	err = tx.GetContext(ctx, &s, `
 		WITH next AS (
-			UPDATE connections SET last_number = last_number + 1 WHERE id = $1 RETURNING last_number
+			UPDATE connections SET last_number = last_number + 1 WHERE id = $1 RETURNING last_number, every_seconds
 		)
-		INSERT INTO syncs (connection_id, number, run_key, trigger, outcome, started_at)
-		SELECT $1, last_number, $2, $3, 'running', $4 FROM next
+		INSERT INTO syncs (connection_id, number, run_key, trigger, outcome, started_at, every_seconds)
+		SELECT $1, last_number, $2, $3, 'running', $4, every_seconds FROM next
 		RETURNING `+syncColumns,
 		connectionID, key, trigger, now)
 	return s, err
