@@ -31,6 +31,9 @@ type AccessSyncInput struct {
 	StateSince time.Time `json:"state_since,omitzero"`
 	// Searchable says that Temporal knows the search attributes.
 	Searchable bool `json:"searchable,omitempty"`
+	// Disconnected says that the connection has no credentials: it was
+	// disconnected, and ends again unless a reconnect succeeds.
+	Disconnected bool `json:"disconnected,omitempty"`
 }
 
 // Outlook is what the last sync's end means for the next one.
@@ -50,10 +53,11 @@ type Outlook struct {
 // workflow is not running, because somebody ended it.
 func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
-		Connection: ConnectionOf(c),
-		Every:      db.Interval(c.Every),
-		Paused:     c.State == db.Paused,
-		Outlook:    Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
+		Connection:   ConnectionOf(c),
+		Every:        db.Interval(c.Every),
+		Paused:       c.State == db.Paused,
+		Disconnected: c.State == db.Disconnected,
+		Outlook:      Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
 	}
 	if c.NextSyncAt != nil {
 		in.NextSyncAt = *c.NextSyncAt
@@ -131,7 +135,9 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 }
 
 func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
-	message := func() bool { return s.current != nil || s.disconnect != nil || s.unrecorded }
+	message := func() bool {
+		return s.current != nil || s.disconnect != nil || s.unrecorded || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+	}
 	if !s.scheduled() {
 		return workflow.Await(ctx, message)
 	}
@@ -161,7 +167,7 @@ func (s *accessSyncRun) spread(ctx workflow.Context) bool {
 
 // scheduled says whether the connection syncs by itself.
 func (s *accessSyncRun) scheduled() bool {
-	return !s.in.Paused && (!s.in.Rejected || s.in.Connection.MendedElsewhere)
+	return !s.in.Paused && !s.in.Disconnected && (!s.in.Rejected || s.in.Connection.MendedElsewhere)
 }
 
 // sync runs the current sync to its recorded end, unless the connection ends
@@ -239,6 +245,8 @@ func (s *accessSyncRun) firstSync(ctx workflow.Context) time.Time {
 // state is the connection's state.
 func (s *accessSyncRun) state(o Outlook) db.State {
 	switch {
+	case s.in.Disconnected:
+		return db.Disconnected
 	case o.Rejected:
 		return db.NeedsReconnect
 	case s.in.Paused:
@@ -342,9 +350,11 @@ func (s *accessSyncRun) ask(trigger db.Trigger, acceptRemovals bool, updateID st
 }
 
 // result waits for the sync that answers an update. When that is a sync of the
-// next run, the caller is told to come again.
+// next run, the caller is told to come again. One that was answered by the run
+// before, and whose answer was lost on the way, gets it again.
 func (s *accessSyncRun) result(ctx workflow.Context, updateID string) (activities.SyncResult, error) {
-	if err := workflow.Await(ctx, func() bool { return s.ended || s.disconnect != nil }); err != nil {
+	answered := slices.Contains(s.in.Answered, updateID) && workflow.GetVersion(ctx, "answer again", workflow.DefaultVersion, 1) >= 1
+	if err := workflow.Await(ctx, func() bool { return answered || s.ended || s.disconnect != nil }); err != nil {
 		return activities.SyncResult{}, err
 	}
 	switch {
@@ -377,6 +387,8 @@ func (s *accessSyncRun) doing() string {
 		return "disconnecting"
 	case s.running:
 		return fmt.Sprintf("syncing (%s)", s.current.Trigger)
+	case s.in.Disconnected:
+		return "trying new credentials"
 	case s.in.Rejected:
 		return "waiting to be reconnected"
 	case s.in.Paused:

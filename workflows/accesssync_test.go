@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
@@ -161,6 +163,73 @@ func TestAResyncDuringASyncIsAnsweredByTheNextOne(t *testing.T) {
 	b.eventually(func() bool { return b.status().Doing == "waiting for the next sync" }, "it is idle again")
 	require.Equal(t, int32(2), fetches.Load(), "coming again under the same id asked for nothing more")
 	b.keep("resync-during-sync", run.GetID(), run.GetRunID())
+}
+
+// A caller whose answer was lost on the way asks again under the same id,
+// however much later.
+func TestAnAnswerThatWasLostIsGivenAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.start(b.idle())
+	for range 2 {
+		result, err := b.update(ResyncMessage, "one", ResyncRequest{})
+		require.NoError(t, err)
+		require.Equal(t, 1, result.Number)
+		b.eventually(func() bool { return b.status().Doing == "waiting for the next sync" }, "it is idle again")
+	}
+	require.Len(t, b.stage.fetched(), 1)
+}
+
+// Messages that change nothing fill a run's history as others do.
+func TestARunThatHeardManyMessagesGoesOnInANewOne(t *testing.T) {
+	t.Parallel()
+	env := new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()
+	env.RegisterWorkflowWithOptions(accessSync, workflow.RegisterOptions{Name: AccessSync})
+	in := AccessSyncInput{Connection: Connection{ID: 7, Name: "acme"}, Every: db.Interval(time.Hour), Outlook: Outlook{NextSyncAt: env.Now().Add(time.Hour)}}
+	env.RegisterDelayedCallback(func() {
+		env.SetContinueAsNewSuggested(true)
+		env.SignalWorkflow(ResumeMessage, nil)
+	}, time.Minute)
+	env.ExecuteWorkflow(AccessSync, in)
+	require.True(t, workflow.IsContinueAsNewError(env.GetWorkflowError()))
+	require.True(t, env.Now().Before(in.NextSyncAt), "and not only when it is time to sync")
+}
+
+func TestAFailedReconnectLeavesADisconnectedConnectionSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	in.Disconnected = true
+	attempt := make(chan struct{})
+	b.stage.validate = func(activities.ValidateConnectionInput) error {
+		<-attempt
+		return rejected(directory.CredentialsRejected)
+	}
+	run := b.start(in)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := b.update(ReconnectMessage, "r", ReconnectRequest{Offer: 1})
+		failed <- err
+	}()
+	b.eventually(func() bool { return b.status().Doing == "trying new credentials" }, "it tries")
+	require.Equal(t, db.Disconnected, b.status().State)
+	require.Nil(t, b.status().NextSyncAt)
+	close(attempt)
+	require.Error(t, <-failed)
+	require.NoError(t, run.Get(t.Context(), nil), "it ends")
+	require.Equal(t, []activities.DisconnectInput{{ConnectionID: 7}}, b.stage.disconnects, "and what was offered is destroyed")
+}
+
+func TestAReconnectRevivesADisconnectedConnection(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	in.Disconnected = true
+	b.start(in)
+	result, err := b.update(ReconnectMessage, "r", ReconnectRequest{Offer: 1})
+	require.NoError(t, err)
+	require.Equal(t, db.Applied, result.Outcome)
+	b.eventually(func() bool { return b.status().State == db.Active && b.status().NextSyncAt != nil }, "it syncs by itself again")
 }
 
 func TestNoMessageIsLostAtContinueAsNew(t *testing.T) {
@@ -488,7 +557,7 @@ func TestAskedForSyncsGoAheadOfScheduledOnes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	in := b.idle()
-	in.Connection.Organization = strings.Repeat("o", 100)
+	in.Connection.Organization = strings.Repeat("株", 22) // 66 bytes
 	in.NextSyncAt = time.Now().Add(-time.Second)
 	scheduled := b.start(in)
 	b.eventually(func() bool { return b.status().LastSync != nil }, "the scheduled sync ends")
@@ -499,7 +568,7 @@ func TestAskedForSyncsGoAheadOfScheduledOnes(t *testing.T) {
 		for _, event := range b.history(AccessSyncID(b.queue), run) {
 			if activity := event.GetActivityTaskScheduledEventAttributes(); activity != nil {
 				require.Equal(t, priority, activity.Priority.PriorityKey, activity.ActivityType.Name)
-				require.Equal(t, in.Connection.Organization[:maxFairnessKey], activity.Priority.FairnessKey)
+				require.Equal(t, strings.Repeat("株", 21), activity.Priority.FairnessKey)
 			}
 		}
 	}

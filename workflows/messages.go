@@ -67,9 +67,12 @@ func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, upda
 	if err := workflow.ExecuteActivity(trying,
 		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: s.in.Connection.ID, Offer: r.Offer},
 	).Get(ctx, nil); err != nil {
+		if s.in.Disconnected {
+			s.disconnect = &DisconnectRequest{}
+		}
 		return err
 	}
-	s.in.Rejected = false
+	s.in.Rejected, s.in.Disconnected = false, false
 	s.ask(db.TriggerReconnect, false, updateID)
 	return nil
 }

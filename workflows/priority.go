@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"strings"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -20,9 +22,15 @@ const maxFairnessKey = 64
 // ones, and shares workers fairly among organizations where the server does so
 // (matching.enableFairness).
 func prioritised(ctx workflow.Context, c Connection, trigger db.Trigger) workflow.Context {
-	priority := temporal.Priority{PriorityKey: awaitedPriority, FairnessKey: c.Organization[:min(len(c.Organization), maxFairnessKey)]}
+	priority := temporal.Priority{PriorityKey: awaitedPriority, FairnessKey: fairnessKey(c.Organization)}
 	if trigger == db.TriggerSchedule {
 		priority.PriorityKey = scheduledPriority
 	}
 	return workflow.WithPriority(ctx, priority)
+}
+
+// fairnessKey is as much of an organization's name as Temporal takes: whole
+// characters, since it takes no task with half of one.
+func fairnessKey(organization string) string {
+	return strings.ToValidUTF8(organization[:min(len(organization), maxFairnessKey)], "")
 }
