@@ -3,6 +3,7 @@ package jamftest
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"jamf-access-review/activities/directory/faults"
@@ -46,6 +47,20 @@ func EmptyList() *faults.Fault {
 // NoEntries answers an empty list that says that it is the whole one.
 func NoEntries() *faults.Fault {
 	return faults.Rewritten(func(list map[string]any) { list["results"], list["totalCount"] = []any{}, 0 })
+}
+
+// Without leaves the entry of an id out of a list of the Classic API, as a
+// cache or a node that lags does. What is answered for the id is untouched.
+func Without(id int) *faults.Fault {
+	return faults.Rewritten(func(body map[string]any) {
+		if accounts, ok := body["accounts"].(map[string]any); ok {
+			body = accounts
+		}
+		users, _ := body["users"].([]any)
+		body["users"] = slices.DeleteFunc(users, func(user any) bool {
+			return user.(map[string]any)["id"] == float64(id)
+		})
+	})
 }
 
 // NoMembers answers a group, or groups, as though nobody were in them.
