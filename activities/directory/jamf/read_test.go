@@ -202,6 +202,79 @@ func TestReadDirectoryGroupsAndAPIClients(t *testing.T) {
 	}
 }
 
+// API roles are documented without a total. However many there are, and whether
+// or not the server has pages of them, all are read.
+func TestReadFindsEveryRoleOfAListWithoutATotal(t *testing.T) {
+	t.Parallel()
+	for name, list := range map[string]*faults.Fault{"pages": jamftest.NoTotal(), "no pages": jamftest.NoPages()} {
+		for _, roles := range []int{2, 99, 100, 101, 200, 250} {
+			t.Run(fmt.Sprint(roles, " in ", name), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, jamftest.Config{})
+				addRoles(b.server, roles)
+				client := b.server.AddClient(jamftest.Client{ClientID: "last", Roles: []string{"last"}})
+				b.server.SetFault(faults.On("/api/v1/api-roles", list))
+				s := mustRead(t, b.source(t))
+				equal(t, s.user(t, directory.APIClient, client).Privileges, []string{"Read Scripts"})
+				equal(t, s.summary.Limitations, nil)
+			})
+		}
+	}
+}
+
+// addRoles has as many roles as said, beside what clients need none of, and
+// calls the last one so.
+func addRoles(server *jamftest.Server, roles int) {
+	for range roles - 2 { // one is the review's own
+		server.AddRole(jamftest.Role{DisplayName: "other"})
+	}
+	server.AddRole(jamftest.Role{DisplayName: "last", Privileges: []string{"Read Scripts"}})
+}
+
+func TestReadFindsContradictionsInAListWithoutATotal(t *testing.T) {
+	t.Parallel()
+	const roles = "/api/v1/api-roles"
+	repeated := jamftest.NoTotal()
+	repeated.Ask = jamftest.PageInstead(0).Ask
+	for name, fault := range map[string]func(*jamftest.Server) faults.Func{
+		"page repeated": func(*jamftest.Server) faults.Func {
+			return faults.Any(jamftest.OnPage(roles, 1, repeated), faults.On(roles, jamftest.NoTotal()))
+		},
+		"list never ends": func(*jamftest.Server) faults.Func {
+			return func(r *http.Request) *faults.Fault {
+				if r.URL.Path != roles || r.URL.Query().Get("page-size") == "1" {
+					return faults.On(roles, jamftest.NoTotal())(r)
+				}
+				return repeated
+			}
+		},
+		"role removed on the way": func(s *jamftest.Server) faults.Func {
+			return func(r *http.Request) *faults.Fault {
+				if r.URL.Path != roles {
+					return nil
+				}
+				if r.URL.Query().Get("page") == "1" {
+					s.RemoveRole(5)
+				}
+				return jamftest.NoTotal()
+			}
+		},
+		"no results": func(*jamftest.Server) faults.Func { return faults.On(roles, faults.Answer(200, `{}`)) },
+		"total lost on the way": func(*jamftest.Server) faults.Func {
+			return jamftest.OnPage(roles, 1, jamftest.NoTotal())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{})
+			addRoles(b.server, 250)
+			b.server.SetFault(fault(b.server))
+			_, err := read(t, b.source(t), "")
+			wantCode(t, err, directory.Inconsistent)
+		})
+	}
+}
+
 func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 	t.Parallel()
 	for privilege, check := range map[string]func(*testing.T, *snapshot){

@@ -3,6 +3,7 @@ package jamftest
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -37,6 +38,20 @@ func WrongTotal(more int) *faults.Fault {
 			list["totalCount"] = total + float64(more)
 		}
 	})
+}
+
+// NoTotal answers a list that does not say how long it is.
+func NoTotal() *faults.Fault {
+	return faults.Rewritten(func(list map[string]any) { delete(list, "totalCount") })
+}
+
+// NoPages answers the whole list without a total, whichever page is asked for.
+func NoPages() *faults.Fault {
+	f := NoTotal()
+	f.Ask = func(r *http.Request) {
+		r.URL.RawQuery = url.Values{"page-size": {"1000000"}, "sort": {"id:asc"}}.Encode()
+	}
+	return f
 }
 
 // EmptyList answers no entries under a list's true total.
