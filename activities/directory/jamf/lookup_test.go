@@ -120,6 +120,28 @@ func TestLookupDoesNotTrustAClassicListAlone(t *testing.T) {
 	}
 }
 
+// What keeps the list of API clients out keeps them out by id as well.
+func TestLookupDoesNotTakeAPIClientsForGoneWhereNoneAreListed(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]faults.Func{
+		"not there": faults.On("/api/v1/api-integrations", jamftest.HTML(404, "Not Found")),
+		"empty": faults.Any(
+			faults.On("/api/v1/api-integrations/", jamftest.HTML(404, "Not Found")),
+			faults.On("/api/v1/api-integrations", jamftest.NoEntries()),
+		),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{})
+			b.server.Demo(10)
+			b.server.SetFault(fault)
+			s, err := lookup(t, b.source(t), identity(directory.APIClient, 2))
+			wantCode(t, err, directory.Inconsistent)
+			equal(t, s.pages, 0)
+		})
+	}
+}
+
 func TestLookupOfWhatMayNotBeRead(t *testing.T) {
 	t.Parallel()
 	for kind, privilege := range map[directory.Kind]string{

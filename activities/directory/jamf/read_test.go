@@ -308,6 +308,51 @@ func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 	}
 }
 
+// Who asks is an API client, with a role: a server where there are none is not
+// the Jamf Pro that it logged in to.
+func TestReadDoesNotBelieveThatThereAreNoAPIClients(t *testing.T) {
+	t.Parallel()
+	const clients, roles = "/api/v1/api-integrations", "/api/v1/api-roles"
+	for name, c := range map[string]struct {
+		fault faults.Func
+		says  string
+		check func(*testing.T, *snapshot)
+	}{
+		"clients not there":                     {faults.On(clients, jamftest.HTML(404, "Not Found")), "API clients (HTTP 404 was answered", wantNoClients},
+		"clients not there, in the API's words": {faults.On(clients, faults.Answer(404, `{"httpStatus":404,"errors":[]}`)), "API clients (HTTP 404 was answered", wantNoClients},
+		"no clients":                            {faults.On(clients, jamftest.NoEntries()), "API clients (api/v1/api-integrations is empty", wantNoClients},
+		"roles not there":                       {faults.On(roles, jamftest.HTML(404, "Not Found")), "the privileges of API clients (HTTP 404 was answered", wantNoPrivileges},
+		"no roles":                              {faults.On(roles, faults.Answer(200, `{"results":[]}`)), "the privileges of API clients (api/v1/api-roles is empty", wantNoPrivileges},
+	} {
+		for _, release := range []jamftest.Release{jamftest.Modern(), jamftest.ClassicOnly()} {
+			t.Run(name+" "+release.Version, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, jamftest.Config{Release: &release})
+				b.server.Demo(20)
+				b.server.SetFault(c.fault)
+				s := mustRead(t, b.source(t))
+				equal(t, s.count(directory.Account), 20)
+				c.check(t, s)
+				if l := s.summary.Limitations; len(l) != 1 || l[0].Privilege != "" || !strings.HasPrefix(l[0].String(), c.says) {
+					t.Errorf("limitations %v", l)
+				}
+				report, err := b.source(t).Probe(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, report, s.summary.Report)
+			})
+		}
+	}
+}
+
+func wantNoClients(t *testing.T, s *snapshot) { wantUnread(t, s, directory.APIClient) }
+
+func wantNoPrivileges(t *testing.T, s *snapshot) {
+	equal(t, s.count(directory.APIClient), 4)
+	equal(t, s.user(t, directory.APIClient, 1).Privileges, nil)
+}
+
 func wantUnread(t *testing.T, s *snapshot, kind directory.Kind) {
 	t.Helper()
 	if _, ok := s.summary.Totals[kind]; ok || s.count(kind) != 0 {
@@ -492,6 +537,9 @@ func TestReadMarksAChangeBetweenTwoResumptions(t *testing.T) {
 		"group removed":    func(s *jamftest.Server) { s.RemoveGroup(3) },
 		"client added":     func(s *jamftest.Server) { s.AddClient(jamftest.Client{DisplayName: "New"}) },
 		"groups forbidden": func(s *jamftest.Server) { s.Revoke("Read Account Groups") },
+		"clients not there": func(s *jamftest.Server) {
+			s.SetFault(faults.On("/api/v1/api-integrations", jamftest.HTML(404, "Not Found")))
+		},
 	} {
 		for _, release := range []jamftest.Release{jamftest.Modern(), jamftest.ClassicOnly()} {
 			if name == "groups forbidden" && release.Version != jamftest.Modern().Version {
