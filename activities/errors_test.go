@@ -79,7 +79,7 @@ func TestWhatTemporalMakesOfAFailureAtTruto(t *testing.T) {
 		"not Truto":              {list(trutotest.HTML(403)), "unreachable", directory.Unreachable, true, 0},
 		"a connecting account":   {func(s *trutotest.Server) { s.SetStatus(trutotest.Connecting) }, "busy", directory.Busy, true, 0},
 		"the rate":               {list(faults.Busy(429, 7)), "busy", directory.Busy, true, 7 * time.Second},
-		"the rate, without hint": {list(trutotest.Refused(429)), "busy", directory.Busy, true, 10 * time.Second},
+		"the rate, without hint": {list(trutotest.Refused(429)), "busy", directory.Busy, true, time.Second}, // the span, which is short here
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := setupWith(t, newSimulatedTruto(), 1)

@@ -123,13 +123,11 @@ func TestFetchRemovesNobodyOnTheWordOfAnEmptyList(t *testing.T) {
 		require.Equal(t, rowsOf(before, "outcomes"), rowsOf(w.held(), "outcomes"))
 	}
 	forEverySource(t, 2, func(t *testing.T, w *world) { refuse(t, w, w.source.list()) })
-	for _, path := range []string{"/api/v1/account-groups", "/api/v1/api-integrations"} {
-		t.Run(path, func(t *testing.T) {
-			w := setup(t, 2)
-			w.jamf.AddGroup(jamftest.Group{Name: "Directory", LDAPServerID: 1})
-			refuse(t, w, path)
-		})
-	}
+	t.Run("groups", func(t *testing.T) {
+		w := setup(t, 2)
+		w.jamf.AddGroup(jamftest.Group{Name: "Directory", LDAPServerID: 1})
+		refuse(t, w, "/api/v1/account-groups")
+	})
 }
 
 func TestFetchStartsOverAfterPostgresCrashed(t *testing.T) {
@@ -298,6 +296,31 @@ func TestWhatMayNotBeReadIsNotRemoved(t *testing.T) {
 	c, err := w.record.ConnectionByID(t.Context(), w.connection.ID)
 	require.NoError(t, err)
 	require.Len(t, c.Report.Limitations, 2)
+}
+
+// One of them logs in: where none are listed, they were not read.
+func TestAPIClientsAreNotRemovedWhereNoneAreListed(t *testing.T) {
+	for name, fault := range map[string]*faults.Fault{"not there": jamftest.HTML(404, "Not Found"), "empty": jamftest.NoEntries()} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, 2)
+			w.jamf.AddClient(jamftest.Client{DisplayName: "Pipeline", ClientID: "pipeline"})
+			w.sync()
+			before := w.held()
+			w.jamf.SetFault(faults.On("/api/v1/api-integrations", fault))
+			result := w.sync()
+			require.Equal(t, db.Applied, result.Outcome)
+			require.Equal(t, []int{0, 0, 0}, []int{result.Added, result.Changed, result.Removed})
+			require.Equal(t, rowsOf(before, "accounts"), rowsOf(w.held(), "accounts"))
+			c, err := w.record.ConnectionByID(t.Context(), w.connection.ID)
+			require.NoError(t, err)
+			require.Len(t, c.Report.Limitations, 1)
+			require.Equal(t, "API clients", c.Report.Limitations[0].Lost)
+
+			w.jamf.SetFault(nil)
+			w.jamf.RemoveClient("pipeline")
+			require.Equal(t, 1, w.sync().Removed, "once they are listed again, who is gone is gone")
+		})
+	}
 }
 
 // sortedNames are the usernames on record, in the order of usernamesThere.

@@ -3,6 +3,7 @@ package activities_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -419,6 +420,15 @@ func (s *jamfSource) disturbances() []disturbance {
 			return true
 		}},
 		{"one group comes without members", s.emptyGroup},
+		{"no API clients are listed", func(sync *driven, r *rand.Rand) bool {
+			s.SetFault(faults.On("/api/v1/api-integrations", of(r, jamftest.HTML(404, "Not Found"), jamftest.NoEntries())))
+			unread := s.truth()
+			delete(unread.kinds, "api_client")
+			maps.DeleteFunc(unread.entries, func(key string, _ facts) bool { return kindOf(key) == "api_client" })
+			sync.lie = &unread
+			return true
+		}},
+		{"the Classic list leaves somebody out", s.leaveOut},
 		{"all groups are said to be empty, again and again", func(sync *driven, _ *rand.Rand) bool {
 			s.deserted = true
 			sync.lie = new(s.truth())
@@ -430,6 +440,28 @@ func (s *jamfSource) disturbances() []disturbance {
 			return false
 		}},
 	}
+}
+
+// leaveOut has a list leave one account out however often it is asked. Nobody
+// speaks for an account that never was on record.
+func (s *jamfSource) leaveOut(sync *driven, r *rand.Rand) bool {
+	id := pick(r, s.entries)
+	s.SetFault(func(r *http.Request) *faults.Fault {
+		if r.URL.Path == "/JSSResource/accounts" {
+			return jamftest.Without(id)
+		}
+		return nil
+	})
+	if s.release != classicOnly {
+		return true // it is asked for groups only
+	}
+	key := fmt.Sprintf("account/%d", id)
+	if _, onRecord := sync.oracle.present[key]; !onRecord {
+		told := s.truth()
+		delete(told.entries, key)
+		sync.lie = &told
+	}
+	return false
 }
 
 // emptyGroup has one group come back empty at first, and right when it is

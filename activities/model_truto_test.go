@@ -209,7 +209,7 @@ func trutoFacts(u trutotest.User) facts {
 	switch u.Status {
 	case "active", "Enabled":
 		f.Status = "active"
-	case "inactive", "Disabled", "invited":
+	case "inactive", "Disabled":
 		f.Status = "inactive"
 	default:
 		f.Status = "unknown"

@@ -9,6 +9,7 @@ import (
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/truto/trutotest"
 	"jamf-access-review/db"
 )
 
@@ -121,6 +122,19 @@ func TestWithoutARosterNothingPasses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, db.NotEvaluable, exitState(w.sync()))
 	w.importStaff(nil)
+	require.Equal(t, db.Passing, exitState(w.sync()))
+}
+
+// Whoever has left may still take up the invitation.
+func TestAnInvitationOfSomebodyWhoHasLeftDoesNotPass(t *testing.T) {
+	w := setupWith(t, newSimulatedTruto(), 1)
+	_, err := w.newRun().enableMonitors(w.connection)
+	require.NoError(t, err)
+	w.source.disable(1)
+	w.truto.UpdateUser("2", func(u *trutotest.User) { u.Status = "invited" })
+	w.importStaff(new(w.clock.Now().Add(-2 * grace)))
+	require.Equal(t, db.NotEvaluable, exitState(w.sync()))
+	w.source.disable(2)
 	require.Equal(t, db.Passing, exitState(w.sync()))
 }
 

@@ -235,7 +235,7 @@ func emptyReason(scope directory.Scope, summary directory.Summary) string {
 		reason += "; " + leftOut
 	}
 	for _, l := range summary.Limitations {
-		reason += fmt.Sprintf("; not read for want of %q: %s", l.Privilege, l.Lost)
+		reason += fmt.Sprintf("; not read: %s", l)
 	}
 	return reason
 }

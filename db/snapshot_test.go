@@ -268,7 +268,7 @@ func TestEmptyDirectorySaysWhy(t *testing.T) {
 	}, nil)
 	s := r.apply(c, key)
 	require.Equal(t, Applied, s.Outcome)
-	require.Equal(t, `no users: the scope is "admins", and the source lists none; left out: of site a (1); left out: of site b (2); not read for want of "Read Groups": groups`, s.Reason)
+	require.Equal(t, `no users: the scope is "admins", and the source lists none; left out: of site a (1); left out: of site b (2); not read: groups (privilege "Read Groups" is missing)`, s.Reason)
 	stored, err := r.SyncByNumber(r.ctx, c.ID, s.Number)
 	require.NoError(t, err)
 	require.Equal(t, s, stored)

@@ -235,6 +235,9 @@ func TestDoctorFindsWhatIsWrongWithAConnection(t *testing.T) {
 			4, "failing", "privilege", "Read Accounts is missing", []string{"privilege"}},
 		"a privilege that is missed": {func(_ *testing.T, s *subject) { s.jamf.Revoke("Read Sites") },
 			0, "warning", "privilege", "Read Sites is missing; not read: the names of sites", nil},
+		"a list that cannot be empty": {func(_ *testing.T, s *subject) {
+			s.jamf.SetFault(faults.On("/api/v1/api-integrations", jamftest.HTML(404, "Not Found")))
+		}, 0, "warning", "privilege", "Read API Integrations shows nothing; not read: API clients (HTTP 404", nil},
 		"a host that nobody knows": {func(_ *testing.T, s *subject) { s.moveTo("https://jamf.invalid") },
 			5, "failing", "dns", "jamf.invalid", connectionChecks[5:]},
 		"a port that nobody serves": {func(_ *testing.T, s *subject) { s.moveTo("http://127.0.0.1:1") },

@@ -121,6 +121,6 @@ func printStatus(w io.Writer, v statusView) {
 		line("Single sign-on", "enabled %t, bypass allowed %t %s", s.Enabled, s.BypassAllowed, s.Type)
 	}
 	for _, l := range v.Limitations {
-		line("Not read", "%s (privilege %q is missing)", l.Lost, l.Privilege)
+		line("Not read", "%s", l)
 	}
 }

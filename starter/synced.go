@@ -62,7 +62,7 @@ func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) 
 		}
 	}
 	for _, l := range c.Report.Limitations {
-		fmt.Fprintf(a.out, "  Not read, for want of the privilege %q: %s\n", l.Privilege, l.Lost)
+		fmt.Fprintf(a.out, "  Not read: %s\n", l)
 	}
 }
 

@@ -7,6 +7,7 @@ package directory
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -90,8 +91,19 @@ type User struct {
 
 // Limitation is something a sync cannot read and goes on without.
 type Limitation struct {
-	Privilege string `json:"privilege"` // its exact name at the source
-	Lost      string `json:"lost"`      // what is not read for want of it
+	// Privilege is the one that is missing, by its exact name at the source;
+	// "" when something else is in the way.
+	Privilege string `json:"privilege"`
+	Lost      string `json:"lost"` // what is not read
+	// Reason says what else is in the way.
+	Reason string `json:"reason,omitempty"`
+}
+
+func (l Limitation) String() string {
+	if l.Privilege == "" {
+		return l.Lost + " (" + l.Reason + ")"
+	}
+	return fmt.Sprintf("%s (privilege %q is missing)", l.Lost, l.Privilege)
 }
 
 // SingleSignOn is how people log in to the source. It proves nothing about a

@@ -196,13 +196,16 @@ func (e *examination) examinePrivileges(missing []directory.Limitation, failed *
 	}
 	hidden := false
 	for _, p := range jamf.Privileges(e.connection.Scope) {
+		unread := slices.IndexFunc(missing, func(l directory.Limitation) bool { return l.Lost == p.Lost })
 		switch {
 		case hidden:
 			e.skip(checkPrivilege+" "+failed.Privilege, checkPrivilege)
 		case failed != nil && failed.Privilege == p.Privilege:
 			e.fail(checkPrivilege, string(failed.Code), add, "%s is missing: nothing is read without it", p.Privilege)
 			hidden = true
-		case slices.ContainsFunc(missing, func(l directory.Limitation) bool { return l.Privilege == p.Privilege }):
+		case unread >= 0 && missing[unread].Privilege == "":
+			e.warn(checkPrivilege, "look at what is between this machine and Jamf Pro", "%s shows nothing; not read: %s", p.Privilege, missing[unread])
+		case unread >= 0:
 			e.warn(checkPrivilege, add, "%s is missing; not read: %s", p.Privilege, p.Lost)
 		default:
 			e.ok(checkPrivilege, "%s is held", p.Privilege)

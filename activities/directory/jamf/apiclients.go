@@ -2,6 +2,7 @@ package jamf
 
 import (
 	"context"
+	"fmt"
 
 	"jamf-access-review/activities/directory"
 )
@@ -43,6 +44,26 @@ type roleRow struct {
 
 func (r roleRow) key() text { return r.ID }
 
+// absentError is an answer that only a server without API clients could give,
+// to one who has logged in as such a client.
+type absentError struct{ reason string }
+
+func (e *absentError) Error() string { return e.reason }
+
+// present makes an absentError of the answer of a list of API clients or of
+// their roles that is not there, or empty. Taken for the truth, it would have
+// all of them removed.
+func present(ep endpoint, entries int, err error) error {
+	const whoAsks = "although this connection logs in to it as an API client: something in front of Jamf Pro, such as a firewall, may answer for it"
+	switch {
+	case isNotThere(err):
+		return &absentError{fmt.Sprintf("HTTP 404 was answered for %s, %s", ep.path, whoAsks)}
+	case err == nil && entries == 0:
+		return &absentError{fmt.Sprintf("%s is empty, %s", ep.path, whoAsks)}
+	}
+	return err
+}
+
 // loadClients reads all API clients.
 func (s *source) loadClients(ctx context.Context) ([]clientRow, error) {
 	var clients []clientRow
@@ -50,7 +71,10 @@ func (s *source) loadClients(ctx context.Context) ([]clientRow, error) {
 		clients = append(clients, rows...)
 		return atMost(len(clients), "API clients")
 	})
-	return clients, err
+	if err = present(clientsEndpoint, len(clients), err); err != nil {
+		return nil, err
+	}
+	return clients, nil
 }
 
 // loadRoles reads the privileges of all API roles, by the name that clients
@@ -64,5 +88,8 @@ func (s *source) loadRoles(ctx context.Context) (map[string][]string, error) {
 		}
 		return atMost(len(privileges), "API roles")
 	})
-	return privileges, err
+	if err = present(rolesEndpoint, len(privileges), err); err != nil {
+		return nil, err
+	}
+	return privileges, nil
 }

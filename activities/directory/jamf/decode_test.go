@@ -119,6 +119,35 @@ func TestOrderNoticesRepetitionsWhereItCan(t *testing.T) {
 	}
 }
 
+// A read that goes on where another stopped compares the groups of both.
+func TestGroupsAreTheSameInWhateverOrderTheirListsCome(t *testing.T) {
+	t.Parallel()
+	newer := func(members, privileges string) string {
+		var row groupRow
+		if err := httpclient.Decode([]byte(`{"id":"1","members":[`+members+`],"privileges":[`+privileges+`]}`), &row); err != nil {
+			t.Fatal(err)
+		}
+		return (&survey{groups: &accountGroups{list: []accountGroup{row.group()}}}).identity()
+	}
+	classic := func(members, privileges string) string {
+		var detail classicGroupDetail
+		if err := httpclient.Decode([]byte(`{"group":{"id":1,"members":[`+members+`],"privileges":{"jss_objects":[`+privileges+`]}}}`), &detail); err != nil {
+			t.Fatal(err)
+		}
+		return (&survey{groups: &accountGroups{list: []accountGroup{detail.group()}}}).identity()
+	}
+	const ann, bob, cid = `{"id":2,"name":"ann"}`, `{"id":10,"name":"bob"}`, `{"id":3,"name":"cid"}`
+	for name, identity := range map[string]func(members, privileges string) string{"newer": newer, "Classic": classic} {
+		one := identity(ann+","+bob, `"Read A","Read B"`)
+		if one != identity(bob+","+ann+","+bob, `"Read B","Read A","Read B"`) {
+			t.Errorf("%s: another order is another group", name)
+		}
+		if one == identity(ann+","+cid, `"Read A","Read B"`) || one == identity(ann, `"Read A","Read B"`) {
+			t.Errorf("%s: other members are the same group", name)
+		}
+	}
+}
+
 func TestMembersAreKnownByNameAcrossTheAPIs(t *testing.T) {
 	t.Parallel()
 	groups := &accountGroups{classic: true, list: []accountGroup{

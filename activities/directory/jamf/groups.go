@@ -1,6 +1,7 @@
 package jamf
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -16,7 +17,7 @@ type accountGroup struct {
 	site       text
 	siteName   text
 	directory  bool
-	members    []groupMember
+	members    []groupMember // a set
 	privileges []string
 }
 
@@ -25,6 +26,14 @@ type groupMember struct {
 	ID       text `json:"id"`
 	Username text `json:"username"` // newer
 	Name     text `json:"name"`     // Classic
+}
+
+// memberSet returns a set: Jamf Pro lists in another order from read to read.
+func memberSet(list []groupMember) []groupMember {
+	slices.SortFunc(list, func(a, b groupMember) int {
+		return cmp.Or(compareIDs(string(a.ID), string(b.ID)), cmp.Compare(a.Username+a.Name, b.Username+b.Name))
+	})
+	return slices.Compact(list)
 }
 
 // groupRow is a group in the newer API.
@@ -50,7 +59,7 @@ func (r groupRow) group() accountGroup {
 		role:       roleName(r.PrivilegeLevel),
 		site:       r.SiteID,
 		directory:  !isNone(r.LDAPServerID) || !isNone(r.DirectoryGroupID),
-		members:    r.Members,
+		members:    memberSet(r.Members),
 		privileges: set(words(r.Privileges)),
 	}
 }
@@ -81,7 +90,7 @@ func (d classicGroupDetail) group() accountGroup {
 		site:       g.Site.ID,
 		siteName:   g.Site.Name,
 		directory:  !isNone(g.LDAPServer.ID),
-		members:    g.Members,
+		members:    memberSet(g.Members),
 		privileges: classicPrivileges(g.Privileges),
 	}
 }

@@ -177,8 +177,8 @@ func (r *reading) answersByID(ctx context.Context, ep endpoint) (bool, error) {
 	return one != nil, err
 }
 
-// classicFinder takes the Classic API's list, which is always whole, for what
-// there is.
+// classicFinder asks for every entry, listed or not: the list that leaves one
+// out may be the one that made it missing, from a cache or a node that lags.
 func (r *reading) classicFinder(ctx context.Context, list func(context.Context) ([]string, error), find finder) (finder, error) {
 	ids, err := list(ctx)
 	if err != nil {
@@ -189,11 +189,8 @@ func (r *reading) classicFinder(ctx context.Context, list func(context.Context) 
 		listed[id] = true
 	}
 	return func(ctx context.Context, id string) (*directory.User, error) {
-		if !listed[id] {
-			return nil, nil
-		}
 		user, err := find(ctx, id)
-		if user == nil && err == nil {
+		if user == nil && err == nil && listed[id] {
 			err = inconsistent("an entry answers HTTP 404 although it is listed")
 		}
 		return user, err

@@ -1,6 +1,7 @@
 package jamf_test
 
 import (
+	"net/http"
 	"strconv"
 	"testing"
 
@@ -86,6 +87,59 @@ func TestLookupDoesNotTrustA404Alone(t *testing.T) {
 	b.server.SetFault(faults.On("/JSSResource/accounts/userid/", jamftest.HTML(404, "Not Found")))
 	_, err := lookup(t, b.source(t), identity(directory.Account, 5))
 	wantCode(t, err, directory.Inconsistent)
+}
+
+// The list that is asked again may be the same that left somebody out: only who
+// is not known by id either is gone.
+func TestLookupDoesNotTrustAClassicListAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, jamftest.Config{Release: new(jamftest.ClassicOnly())}).everyone()
+	b.server.Demo(10)
+	b.server.GenerateEndUsers(5)
+	onList := func(path string) faults.Func {
+		return func(r *http.Request) *faults.Fault {
+			if r.URL.Path == path {
+				return jamftest.Without(5)
+			}
+			return nil
+		}
+	}
+	b.server.SetFault(faults.Any(onList("/JSSResource/accounts"), onList("/JSSResource/users")))
+	whole := mustRead(t, b.source(t))
+	equal(t, whole.summary.Totals[directory.Account], 9)
+	equal(t, whole.summary.Totals[directory.EndUser], 4)
+	missing := []directory.Identity{identity(directory.Account, 5), identity(directory.EndUser, 5)}
+	s, err := lookup(t, b.source(t), missing...)
+	if err != nil || len(s.users) != len(missing) {
+		t.Errorf("%d found, %v", len(s.users), err)
+	}
+	b.server.RemoveAccount(5)
+	s, err = lookup(t, b.source(t), missing...)
+	if err != nil || len(s.users) != 1 {
+		t.Errorf("%d found after one was removed, %v", len(s.users), err)
+	}
+}
+
+// What keeps the list of API clients out keeps them out by id as well.
+func TestLookupDoesNotTakeAPIClientsForGoneWhereNoneAreListed(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]faults.Func{
+		"not there": faults.On("/api/v1/api-integrations", jamftest.HTML(404, "Not Found")),
+		"empty": faults.Any(
+			faults.On("/api/v1/api-integrations/", jamftest.HTML(404, "Not Found")),
+			faults.On("/api/v1/api-integrations", jamftest.NoEntries()),
+		),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{})
+			b.server.Demo(10)
+			b.server.SetFault(fault)
+			s, err := lookup(t, b.source(t), identity(directory.APIClient, 2))
+			wantCode(t, err, directory.Inconsistent)
+			equal(t, s.pages, 0)
+		})
+	}
 }
 
 func TestLookupOfWhatMayNotBeRead(t *testing.T) {

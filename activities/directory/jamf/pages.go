@@ -53,6 +53,9 @@ func readPages[T row](ctx context.Context, s *source, ep endpoint, at *progress,
 		if err != nil {
 			return err
 		}
+		if first.Total == nil {
+			return readUntold(ctx, s, ep, at, first, take)
+		}
 		at.Total = first.Total
 		if err := take(first); err != nil {
 			return err
@@ -69,6 +72,45 @@ func readPages[T row](ctx context.Context, s *source, ep endpoint, at *progress,
 		return err
 	}
 	return settled[T](ctx, s, ep, at)
+}
+
+// readUntold reads a list without a total, of which it is given the first page,
+// until a page is not full. A server without a total may know no pages either,
+// and answer everything each time.
+func readUntold[T row](ctx context.Context, s *source, ep endpoint, at *progress, page listing[T], take func(listing[T]) error) error {
+	if len(page.Results) >= at.Size {
+		one, err := fetchPage[T](ctx, s, ep, 0, 1)
+		if err != nil {
+			return err
+		}
+		if len(one.Results) > 1 {
+			at.Size = len(page.Results) + 1
+		}
+	}
+	seen := map[text]bool{}
+	for {
+		for _, row := range page.Results {
+			if seen[row.key()] {
+				return inconsistent("%s repeats entries: it changed while it was read, or has no pages", ep.path)
+			}
+			seen[row.key()] = true
+		}
+		if err := atMost(len(seen), "entries of "+ep.path); err != nil {
+			return err
+		}
+		at.Total = new(at.Done + len(page.Results))
+		page.Total = at.Total
+		if err := take(page); err != nil {
+			return err
+		}
+		if len(page.Results) < at.Size {
+			return settled[T](ctx, s, ep, at)
+		}
+		var err error
+		if page, err = fetchPage[T](ctx, s, ep, at.Done/at.Size, at.Size); err != nil {
+			return err
+		}
+	}
 }
 
 // settled makes sure that a list which was read in pages is at its end what it
@@ -107,18 +149,15 @@ func settled[T row](ctx context.Context, s *source, ep endpoint, at *progress) e
 	})
 }
 
-// fetchPage reads one page. Roles are documented without a total, and are
-// then taken to be whole when they do not fill the page.
+// fetchPage reads one page. Only roles, which are documented without a total,
+// may come without one.
 func fetchPage[T row](ctx context.Context, s *source, ep endpoint, page, size int) (listing[T], error) {
 	var answer listing[T]
 	err := s.get(ctx, ep, "", pageQuery(page, size), &answer)
 	if err != nil {
 		return answer, err
 	}
-	if answer.Total == nil && ep == rolesEndpoint && page == 0 && len(answer.Results) < size {
-		answer.Total = new(len(answer.Results))
-	}
-	if answer.Total == nil || *answer.Total < 0 || answer.Results == nil {
+	if answer.Total == nil && ep != rolesEndpoint || answer.Total != nil && *answer.Total < 0 || answer.Results == nil {
 		return answer, inconsistent("%s answered without its total or its results", ep.path)
 	}
 	return answer, nil
@@ -134,6 +173,9 @@ func pageQuery(page, size int) url.Values {
 
 // check compares a page with what is due at this place.
 func (at *progress) check(ep endpoint, total *int, rows int) error {
+	if total == nil {
+		return inconsistent("%s answered without the total that it had when the read began", ep.path)
+	}
 	if *total != *at.Total {
 		return inconsistent("%s has %d entries and had %d when the read began", ep.path, *total, *at.Total)
 	}

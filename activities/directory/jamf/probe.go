@@ -49,7 +49,11 @@ func (s *source) probe(ctx context.Context) (directory.Report, error) {
 		}
 	}
 	for _, ep := range []endpoint{groupsEndpoint, clientsEndpoint, rolesEndpoint} {
-		err := s.get(ctx, ep, "", pageQuery(0, 1), &listing[anyRow]{})
+		var page listing[anyRow]
+		err := s.get(ctx, ep, "", pageQuery(0, 1), &page)
+		if ep != groupsEndpoint {
+			err = present(ep, len(page.Results), err)
+		}
 		if err := limits.tolerate(ep, err); err != nil {
 			return report, err
 		}

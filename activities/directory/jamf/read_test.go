@@ -202,6 +202,79 @@ func TestReadDirectoryGroupsAndAPIClients(t *testing.T) {
 	}
 }
 
+// API roles are documented without a total. However many there are, and whether
+// or not the server has pages of them, all are read.
+func TestReadFindsEveryRoleOfAListWithoutATotal(t *testing.T) {
+	t.Parallel()
+	for name, list := range map[string]*faults.Fault{"pages": jamftest.NoTotal(), "no pages": jamftest.NoPages()} {
+		for _, roles := range []int{2, 99, 100, 101, 200, 250} {
+			t.Run(fmt.Sprint(roles, " in ", name), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, jamftest.Config{})
+				addRoles(b.server, roles)
+				client := b.server.AddClient(jamftest.Client{ClientID: "last", Roles: []string{"last"}})
+				b.server.SetFault(faults.On("/api/v1/api-roles", list))
+				s := mustRead(t, b.source(t))
+				equal(t, s.user(t, directory.APIClient, client).Privileges, []string{"Read Scripts"})
+				equal(t, s.summary.Limitations, nil)
+			})
+		}
+	}
+}
+
+// addRoles has as many roles as said, beside what clients need none of, and
+// calls the last one so.
+func addRoles(server *jamftest.Server, roles int) {
+	for range roles - 2 { // one is the review's own
+		server.AddRole(jamftest.Role{DisplayName: "other"})
+	}
+	server.AddRole(jamftest.Role{DisplayName: "last", Privileges: []string{"Read Scripts"}})
+}
+
+func TestReadFindsContradictionsInAListWithoutATotal(t *testing.T) {
+	t.Parallel()
+	const roles = "/api/v1/api-roles"
+	repeated := jamftest.NoTotal()
+	repeated.Ask = jamftest.PageInstead(0).Ask
+	for name, fault := range map[string]func(*jamftest.Server) faults.Func{
+		"page repeated": func(*jamftest.Server) faults.Func {
+			return faults.Any(jamftest.OnPage(roles, 1, repeated), faults.On(roles, jamftest.NoTotal()))
+		},
+		"list never ends": func(*jamftest.Server) faults.Func {
+			return func(r *http.Request) *faults.Fault {
+				if r.URL.Path != roles || r.URL.Query().Get("page-size") == "1" {
+					return faults.On(roles, jamftest.NoTotal())(r)
+				}
+				return repeated
+			}
+		},
+		"role removed on the way": func(s *jamftest.Server) faults.Func {
+			return func(r *http.Request) *faults.Fault {
+				if r.URL.Path != roles {
+					return nil
+				}
+				if r.URL.Query().Get("page") == "1" {
+					s.RemoveRole(5)
+				}
+				return jamftest.NoTotal()
+			}
+		},
+		"no results": func(*jamftest.Server) faults.Func { return faults.On(roles, faults.Answer(200, `{}`)) },
+		"total lost on the way": func(*jamftest.Server) faults.Func {
+			return jamftest.OnPage(roles, 1, jamftest.NoTotal())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{})
+			addRoles(b.server, 250)
+			b.server.SetFault(fault(b.server))
+			_, err := read(t, b.source(t), "")
+			wantCode(t, err, directory.Inconsistent)
+		})
+	}
+}
+
 func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 	t.Parallel()
 	for privilege, check := range map[string]func(*testing.T, *snapshot){
@@ -233,6 +306,51 @@ func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 			equal(t, report, s.summary.Report)
 		})
 	}
+}
+
+// Who asks is an API client, with a role: a server where there are none is not
+// the Jamf Pro that it logged in to.
+func TestReadDoesNotBelieveThatThereAreNoAPIClients(t *testing.T) {
+	t.Parallel()
+	const clients, roles = "/api/v1/api-integrations", "/api/v1/api-roles"
+	for name, c := range map[string]struct {
+		fault faults.Func
+		says  string
+		check func(*testing.T, *snapshot)
+	}{
+		"clients not there":                     {faults.On(clients, jamftest.HTML(404, "Not Found")), "API clients (HTTP 404 was answered", wantNoClients},
+		"clients not there, in the API's words": {faults.On(clients, faults.Answer(404, `{"httpStatus":404,"errors":[]}`)), "API clients (HTTP 404 was answered", wantNoClients},
+		"no clients":                            {faults.On(clients, jamftest.NoEntries()), "API clients (api/v1/api-integrations is empty", wantNoClients},
+		"roles not there":                       {faults.On(roles, jamftest.HTML(404, "Not Found")), "the privileges of API clients (HTTP 404 was answered", wantNoPrivileges},
+		"no roles":                              {faults.On(roles, faults.Answer(200, `{"results":[]}`)), "the privileges of API clients (api/v1/api-roles is empty", wantNoPrivileges},
+	} {
+		for _, release := range []jamftest.Release{jamftest.Modern(), jamftest.ClassicOnly()} {
+			t.Run(name+" "+release.Version, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t, jamftest.Config{Release: &release})
+				b.server.Demo(20)
+				b.server.SetFault(c.fault)
+				s := mustRead(t, b.source(t))
+				equal(t, s.count(directory.Account), 20)
+				c.check(t, s)
+				if l := s.summary.Limitations; len(l) != 1 || l[0].Privilege != "" || !strings.HasPrefix(l[0].String(), c.says) {
+					t.Errorf("limitations %v", l)
+				}
+				report, err := b.source(t).Probe(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, report, s.summary.Report)
+			})
+		}
+	}
+}
+
+func wantNoClients(t *testing.T, s *snapshot) { wantUnread(t, s, directory.APIClient) }
+
+func wantNoPrivileges(t *testing.T, s *snapshot) {
+	equal(t, s.count(directory.APIClient), 4)
+	equal(t, s.user(t, directory.APIClient, 1).Privileges, nil)
 }
 
 func wantUnread(t *testing.T, s *snapshot, kind directory.Kind) {
@@ -419,6 +537,9 @@ func TestReadMarksAChangeBetweenTwoResumptions(t *testing.T) {
 		"group removed":    func(s *jamftest.Server) { s.RemoveGroup(3) },
 		"client added":     func(s *jamftest.Server) { s.AddClient(jamftest.Client{DisplayName: "New"}) },
 		"groups forbidden": func(s *jamftest.Server) { s.Revoke("Read Account Groups") },
+		"clients not there": func(s *jamftest.Server) {
+			s.SetFault(faults.On("/api/v1/api-integrations", jamftest.HTML(404, "Not Found")))
+		},
 	} {
 		for _, release := range []jamftest.Release{jamftest.Modern(), jamftest.ClassicOnly()} {
 			if name == "groups forbidden" && release.Version != jamftest.Modern().Version {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -46,9 +47,6 @@ func (s *source) survey(ctx context.Context) (*survey, error) {
 	})
 	reading.Go(func() (err error) {
 		rows, err = s.loadClients(ctx)
-		if isNotThere(err) {
-			rows, err = nil, nil
-		}
 		out.noClients, err = limits.accept(clientsEndpoint, err)
 		return err
 	})
@@ -91,16 +89,25 @@ type limits struct {
 	list []directory.Limitation
 }
 
-// accept splits err: what ep's own missing privilege costs is noted and
-// returned as missing, anything else is returned as err.
+// accept splits err: what ep's own missing privilege costs, or an answer that
+// cannot be, is noted and returned as missing, anything else is returned as
+// err.
 func (l *limits) accept(ep endpoint, err error) (missing, other error) {
+	limitation := directory.Limitation{Lost: ep.lost}
+	absent, isAbsent := errors.AsType[*absentError](err)
 	e := directory.AsError(err)
-	if e == nil || e.Code != directory.MissingPrivilege || e.Privilege != ep.privilege || ep.lost == "" {
+	switch {
+	case isAbsent:
+		limitation.Reason = absent.reason
+		err = inconsistent("%s", absent.reason)
+	case e != nil && e.Code == directory.MissingPrivilege && e.Privilege == ep.privilege && ep.lost != "":
+		limitation.Privilege = ep.privilege
+	default:
 		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.list = append(l.list, directory.Limitation{Privilege: ep.privilege, Lost: ep.lost})
+	l.list = append(l.list, limitation)
 	return err, nil
 }
 
@@ -115,7 +122,9 @@ func (l *limits) tolerate(ep endpoint, err error) error {
 }
 
 func (l *limits) sorted() []directory.Limitation {
-	slices.SortFunc(l.list, func(a, b directory.Limitation) int { return cmp.Compare(a.Privilege, b.Privilege) })
+	slices.SortFunc(l.list, func(a, b directory.Limitation) int {
+		return cmp.Or(cmp.Compare(a.Privilege, b.Privilege), cmp.Compare(a.Lost, b.Lost))
+	})
 	return l.list
 }
 

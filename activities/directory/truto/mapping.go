@@ -48,12 +48,13 @@ func (r *row) fullName() string {
 func (r *row) isDeleted() bool { return strings.EqualFold(string(r.Status), "deleted") }
 
 // status knows Truto's words and those of Jamf Pro, which Truto hands on where
-// it does not map them. Somebody invited cannot log in yet.
+// it does not map them. An invitation that is open may be taken up at any time,
+// so that somebody invited is not known to be kept out.
 func status(word httpclient.Text) directory.Status {
 	switch strings.ToLower(string(word)) {
 	case "active", "enabled":
 		return directory.StatusActive
-	case "inactive", "disabled", "invited":
+	case "inactive", "disabled":
 		return directory.StatusInactive
 	}
 	return directory.StatusUnknown

@@ -2,14 +2,14 @@ package truto
 
 import (
 	"crypto/sha256"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 )
 
-// Truto's rates, and the span that they are for. It is also how long to wait
-// after a refusal that does not say.
+// Truto's rates, and the span that they are for.
 const (
 	perAccount = 50
 	perToken   = 500
@@ -70,7 +70,7 @@ func (p *pacer) answered(resp *http.Response, ofAccount, ofToken *rate) {
 func (p *pacer) hear(r *rate, resp *http.Response) {
 	if resp.StatusCode == http.StatusTooManyRequests {
 		if resp.Header.Get("Retry-After") == "" {
-			resp.Header.Set("Retry-After", strconv.Itoa(int(rateSpan.Seconds())))
+			resp.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.span.Seconds()))))
 		}
 		// A longer wait is the caller's to keep: it knows what else to do.
 		wait, ok := number(resp.Header, "Retry-After")

@@ -118,6 +118,27 @@ func TestRequestsKeepToWhatTheServerSaysIsLeft(t *testing.T) {
 	}
 }
 
+// The hint is for whoever reads the answer: the span, in the whole seconds that
+// a hint is given in, and never none.
+func TestARefusalWithoutAHintGetsTheSpanAsOne(t *testing.T) {
+	t.Parallel()
+	for span, want := range map[time.Duration]string{rateSpan: "10", 30 * time.Second: "30", 1500 * time.Millisecond: "2", time.Millisecond: "1"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPacer(span)
+			refused := answer(429)
+			ask(t, t.Context(), p, "a", "token")(refused)
+			if hint := refused.Header.Get("Retry-After"); hint != want {
+				t.Errorf("within %v the hint is %q", span, hint)
+			}
+			before := time.Now()
+			ask(t, t.Context(), p, "a", "token")
+			if waited := time.Since(before); waited != span {
+				t.Errorf("waited %v of %v", waited, span)
+			}
+		})
+	}
+}
+
 // What is under way may not be counted in what the server says to be left.
 func TestRequestsUnderWayUseUpWhatIsLeft(t *testing.T) {
 	t.Parallel()

@@ -64,7 +64,9 @@ func TestARefusalForItsRateSaysHowLongToWait(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, unlimited())
+			cfg := unlimited()
+			cfg.Span = 10 * time.Second
+			b := setup(t, cfg)
 			b.server.SetFault(trutotest.OnList(c.fault))
 			_, err := read(t, b.source(t), "")
 			if e := wantCode(t, err, directory.Busy); e.RetryAfter != c.want {

@@ -58,8 +58,8 @@ func TestReadMapsStatusWords(t *testing.T) {
 	t.Parallel()
 	for word, want := range map[string]directory.Status{
 		"active": directory.StatusActive, "Enabled": directory.StatusActive, "ENABLED": directory.StatusActive,
-		"inactive": directory.StatusInactive, "Disabled": directory.StatusInactive, "disabled": directory.StatusInactive, "invited": directory.StatusInactive,
-		"": directory.StatusUnknown, "Locked": directory.StatusUnknown, "active?": directory.StatusUnknown,
+		"inactive": directory.StatusInactive, "Disabled": directory.StatusInactive, "disabled": directory.StatusInactive,
+		"": directory.StatusUnknown, "Locked": directory.StatusUnknown, "invited": directory.StatusUnknown, "INVITED": directory.StatusUnknown, "active?": directory.StatusUnknown,
 	} {
 		t.Run(word, func(t *testing.T) {
 			t.Parallel()

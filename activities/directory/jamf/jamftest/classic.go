@@ -76,7 +76,7 @@ func (s *Server) classicGroup(r *http.Request) answer {
 	}
 	group := map[string]any{
 		"id": g.ID, "name": g.Name, "access_level": g.AccessLevel, "privilege_set": g.PrivilegeSet,
-		"privileges": s.classicPrivileges(g.PrivilegeSet, g.Privileges), "members": members,
+		"privileges": s.classicPrivileges(g.PrivilegeSet, g.Privileges), "members": rotated(s, members),
 	}
 	if g.LDAPServerID != 0 {
 		group["ldap_server"] = map[string]any{"id": g.LDAPServerID, "name": "Directory"}

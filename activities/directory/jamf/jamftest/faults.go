@@ -3,6 +3,8 @@ package jamftest
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 
 	"jamf-access-review/activities/directory/faults"
@@ -38,6 +40,20 @@ func WrongTotal(more int) *faults.Fault {
 	})
 }
 
+// NoTotal answers a list that does not say how long it is.
+func NoTotal() *faults.Fault {
+	return faults.Rewritten(func(list map[string]any) { delete(list, "totalCount") })
+}
+
+// NoPages answers the whole list without a total, whichever page is asked for.
+func NoPages() *faults.Fault {
+	f := NoTotal()
+	f.Ask = func(r *http.Request) {
+		r.URL.RawQuery = url.Values{"page-size": {"1000000"}, "sort": {"id:asc"}}.Encode()
+	}
+	return f
+}
+
 // EmptyList answers no entries under a list's true total.
 func EmptyList() *faults.Fault {
 	return faults.Rewritten(func(list map[string]any) { list["results"] = []any{} })
@@ -46,6 +62,20 @@ func EmptyList() *faults.Fault {
 // NoEntries answers an empty list that says that it is the whole one.
 func NoEntries() *faults.Fault {
 	return faults.Rewritten(func(list map[string]any) { list["results"], list["totalCount"] = []any{}, 0 })
+}
+
+// Without leaves the entry of an id out of a list of the Classic API, as a
+// cache or a node that lags does. What is answered for the id is untouched.
+func Without(id int) *faults.Fault {
+	return faults.Rewritten(func(body map[string]any) {
+		if accounts, ok := body["accounts"].(map[string]any); ok {
+			body = accounts
+		}
+		users, _ := body["users"].([]any)
+		body["users"] = slices.DeleteFunc(users, func(user any) bool {
+			return user.(map[string]any)["id"] == float64(id)
+		})
+	})
 }
 
 // NoMembers answers a group, or groups, as though nobody were in them.

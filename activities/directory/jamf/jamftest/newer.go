@@ -143,7 +143,7 @@ func (s *Server) groupRow(g Group) listed {
 			"id": strconv.Itoa(g.ID), "name": g.Name,
 			"accessLevel": newerWord(g.AccessLevel), "privilegeLevel": newerWord(g.PrivilegeSet),
 			"siteId": strconv.Itoa(noneIfZero(g.SiteID)), "ldapServerId": strconv.Itoa(noneIfZero(g.LDAPServerID)),
-			"directoryGroupId": "", "members": members, "privileges": s.shuffled(privilegesOf(g.PrivilegeSet, g.Privileges)),
+			"directoryGroupId": "", "members": rotated(s, members), "privileges": s.shuffled(privilegesOf(g.PrivilegeSet, g.Privileges)),
 		}
 	}}
 }
@@ -239,7 +239,15 @@ func (s *Server) shuffled(privileges []string) []string {
 	if len(privileges) == 0 {
 		return []string{}
 	}
+	return append(rotated(s, privileges), privileges[0])
+}
+
+// rotated returns a list in another order each time.
+func rotated[T any](s *Server, list []T) []T {
+	if len(list) == 0 {
+		return list
+	}
 	s.turn++
-	turn := s.turn % len(privileges)
-	return slices.Concat(privileges[turn:], privileges[:turn], privileges[:1])
+	turn := s.turn % len(list)
+	return slices.Concat(list[turn:], list[:turn])
 }

@@ -228,6 +228,13 @@ func (s *Server) UpdateRole(id int, change func(*Role)) {
 	}
 }
 
+// RemoveRole deletes an API role.
+func (s *Server) RemoveRole(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roles.remove(id)
+}
+
 // SetSSO sets the single sign-on settings.
 func (s *Server) SetSSO(sso SSO) {
 	s.mu.Lock()
