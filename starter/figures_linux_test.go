@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +42,8 @@ var (
 	figuresUsers       = flag.Int("figures.users", 1_000_000, "end users of the large directory; 0 leaves it out")
 	figuresConnections = flag.Int("figures.connections", 200, "connections that sync by themselves; 0 leaves them out")
 	figuresEvery       = flag.Duration("figures.every", 20*time.Second, "their interval")
+	figuresMany        = flag.Int("figures.many", 0, "connections that sync once each, spread over an interval; 0 leaves them out")
+	figuresManyEvery   = flag.Duration("figures.many-every", 30*time.Minute, "their interval")
 	figuresJSON        = flag.String("figures.json", "", "file to write the figures to as JSON")
 )
 
@@ -70,9 +73,14 @@ func TestFigures(t *testing.T) {
 	t.Run("accounts", st.measureAccounts)
 	if *figuresUsers > 0 {
 		t.Run("everyone", st.measureEveryone)
+		t.Run("beside", st.measureBesideOthers)
 	}
+	t.Run("staging", st.measureStaging)
 	if *figuresConnections > 0 {
 		t.Run("connections", st.measureConnections)
+	}
+	if *figuresMany > 0 {
+		t.Run("many", st.measureMany)
 	}
 	st.save(t)
 }
@@ -373,6 +381,116 @@ func (st *stage) wal(t *testing.T) (written int64) {
 	return written
 }
 
+// measureBesideOthers is a small connection's sync in a record that holds the
+// large one: an index leads every statement to its rows.
+func (st *stage) measureBesideOthers(t *testing.T) {
+	s, _ := st.watched(t, jamftest.Config{})
+	s.jamf.Demo(25)
+	s.connect("--every", "24h")
+	st.rest(t)
+	before := st.rowsScanned(t)
+	var best time.Duration
+	for range rounds {
+		_, took := st.resync(t, s)
+		best = shorter(best, took)
+	}
+	require.NoError(t, st.worker.end(syscall.SIGTERM), "a session has reported what it did when it is gone")
+	after := st.rowsScanned(t)
+	wk, err := st.startWorker("--log-level", "info")
+	require.NoError(t, err)
+	st.worker = wk
+	st.worker.awaitPolling(t)
+	st.add("25 accounts, in the same record: a sync", best.Seconds(), "s", 0)
+	st.add("rows read without an index, of the large tables", after-before, "", 0)
+}
+
+// rowsScanned is how many rows were read without an index so far, of the tables
+// that grow with users.
+func (st *stage) rowsScanned(t *testing.T) (rows float64) {
+	t.Helper()
+	require.NoError(t, st.sql.Get(&rows, `
+		SELECT sum(seq_tup_read) FROM pg_stat_user_tables
+		WHERE relname IN ('accounts', 'changes', 'findings', 'account_blocks', 'people', 'person_addresses')`))
+	return rows
+}
+
+// stagings is how often the staging table is filled and emptied: as often as in
+// three months.
+const stagings = 400
+
+// measureStaging leaves the table of what is being read to autovacuum.
+func (st *stage) measureStaging(t *testing.T) {
+	s, _ := st.watched(t, jamftest.Config{})
+	s.jamf.Demo(2000)
+	s.connect("--every", "24h")
+	var highest float64
+	began := time.Now()
+	for range stagings {
+		st.resync(t, s)
+		var size float64
+		require.NoError(t, st.sql.Get(&size, `SELECT pg_total_relation_size('staged_accounts') / 1048576.0`))
+		highest = max(highest, size)
+	}
+	what := fmt.Sprintf("staging, after %d syncs of 2,000 accounts: ", stagings)
+	st.add(what+"a sync", time.Since(began).Seconds()/stagings, "s", 0)
+	st.add(what+"largest size", highest, "MiB", 0)
+}
+
+// measureMany is a worker with many connections, whose times to sync are spread
+// evenly over one interval, as those are that were connected one by one.
+func (st *stage) measureMany(t *testing.T) {
+	n, every := *figuresMany, *figuresManyEvery
+	s, _ := st.watched(t, jamftest.Config{})
+	s.jamf.Demo(25)
+	idle := memory(t, st.worker.cmd.Process, "VmRSS")
+	st.startMany(t, s, serveMany(t, s.jamf, n), every)
+	waiting := memory(t, st.worker.cmd.Process, "VmRSS")
+	seen := st.observe(t, every+time.Minute, "many-")
+	what := fmt.Sprintf("%d connections of 25 accounts every %s: ", n, every)
+	st.add(what+"syncs", float64(seen.syncs), "", float64(n))
+	st.add(what+"worker CPU a sync", seen.cpu.Seconds()*1000/float64(seen.syncs), "ms", 0)
+	st.add(what+"worker's memory above idle, while they wait", waiting-idle, "MiB", 0)
+	st.add(what+"Postgres connections", float64(seen.connections), "", 0)
+	st.add(what+"latest of all", 100*seen.late/every.Seconds(), "%", 0)
+	st.add(what+"a sync, half of them", 1000*seen.half, "ms", 0)
+	st.add(what+"a sync, 95 in 100", 1000*seen.most, "ms", 0)
+}
+
+// startMany puts a connection to each URL on record, and starts its AccessSync
+// with a time to sync of its own.
+func (st *stage) startMany(t *testing.T, s *subject, urls []string, every time.Duration) {
+	t.Helper()
+	record := st.openRecord(t)
+	defer record.Close()
+	const headStart = 3 * time.Minute // until all are started
+	first := time.Now().Add(headStart)
+	var g errgroup.Group
+	g.SetLimit(20)
+	for i, url := range urls {
+		g.Go(func() error {
+			c, err := record.CreateConnection(t.Context(), s.newConnection(fmt.Sprintf("many-%d", i), url, every))
+			if err != nil {
+				return err
+			}
+			if err := record.EnableMonitors(t.Context(), c.ID); err != nil {
+				return err
+			}
+			in := workflows.Revived(c, time.Now())
+			in.NextSyncAt = first.Add(every * time.Duration(i) / time.Duration(len(urls)))
+			if err := record.ChangeState(t.Context(), c.ID, db.StateChange{State: db.Active, NextSyncAt: &in.NextSyncAt}); err != nil {
+				return err
+			}
+			_, err = st.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+				ID: workflows.AccessSyncID(c.Name), TaskQueue: workflows.TaskQueue,
+			}, workflows.AccessSync, in)
+			return err
+		})
+	}
+	require.NoError(t, g.Wait())
+	require.True(t, time.Now().Before(first), "all are started before the first syncs")
+	<-time.After(time.Until(first))
+}
+
 func (st *stage) measureConnections(t *testing.T) {
 	n, every := *figuresConnections, *figuresEvery
 	s, _ := st.watched(t, jamftest.Config{})
@@ -381,7 +499,7 @@ func (st *stage) measureConnections(t *testing.T) {
 	what := fmt.Sprintf("%d connections of 25 accounts every %s: ", n, every)
 	st.add(what+"connecting", connected.Seconds(), "s", 0)
 
-	alone := st.observe(t, 3*every)
+	alone := st.observe(t, 3*every, "fast-")
 	st.add(what+"syncs", float64(alone.syncs), "", float64(3*n))
 	st.add(what+"worker CPU a sync", alone.cpu.Seconds()*1000/float64(alone.syncs), "ms", 0)
 	st.add(what+"Postgres connections", float64(alone.connections), "", 0)
@@ -396,7 +514,7 @@ func (st *stage) measureConnections(t *testing.T) {
 	}))
 	st.connectMany(t, s, "slow", slices.Repeat([]string{slow}, slowConnections), every)
 	delay.Store(int64(time.Second))
-	beside := st.observe(t, 3*every)
+	beside := st.observe(t, 3*every, "fast-")
 	what = fmt.Sprintf("the same beside %d to one server that takes 1 s a request: ", slowConnections)
 	st.add(what+"half", 1000*beside.half, "ms", 1000*alone.half)
 	st.add(what+"95 in 100", 1000*beside.most, "ms", 1000*alone.most)
@@ -415,8 +533,8 @@ type observed struct {
 	half, most  float64       // seconds that one took: the median, and 95 in 100
 }
 
-// observe looks on for a while.
-func (st *stage) observe(t *testing.T, span time.Duration) (o observed) {
+// observe looks on for a while, at the connections whose names have a prefix.
+func (st *stage) observe(t *testing.T, span time.Duration, prefix string) (o observed) {
 	t.Helper()
 	var since time.Time
 	require.NoError(t, st.sql.Get(&since, `SELECT now()`))
@@ -439,10 +557,12 @@ func (st *stage) observe(t *testing.T, span time.Duration) (o observed) {
 		SELECT count(*), coalesce(max(late), 0), percentile_cont(0.5) WITHIN GROUP (ORDER BY took), percentile_cont(0.95) WITHIN GROUP (ORDER BY took)
 		FROM (
 			SELECT finished_at, extract(epoch FROM finished_at - started_at) AS took,
-				extract(epoch FROM started_at - lag(started_at) OVER (PARTITION BY connection_id ORDER BY number)) - every_seconds AS late
-			FROM syncs JOIN connections c ON c.id = connection_id
-			WHERE c.name LIKE 'fast-%' AND trigger = 'schedule' AND outcome = 'applied'
-		) sync WHERE finished_at >= $1`, since).Scan(&o.syncs, &o.late, &o.half, &o.most))
+				extract(epoch FROM started_at - coalesce(
+					lag(started_at) OVER (PARTITION BY connection_id ORDER BY number), next_sync_at - every * 2
+				) - every) AS late
+			FROM syncs JOIN connections c ON c.id = connection_id, LATERAL (SELECT c.every_seconds * interval '1 second' AS every) e
+			WHERE starts_with(c.name, $2) AND trigger = 'schedule' AND outcome = 'applied'
+		) sync WHERE finished_at >= $1`, since, prefix).Scan(&o.syncs, &o.late, &o.half, &o.most))
 	return o
 }
 
@@ -465,20 +585,14 @@ func serveMany(t *testing.T, jamf http.Handler, n int) []string {
 // does, and returns how long that took.
 func (st *stage) connectMany(t *testing.T, s *subject, name string, urls []string, every time.Duration) time.Duration {
 	t.Helper()
-	keyset, err := db.LoadKeyset(st.keyset())
-	require.NoError(t, err)
-	record, err := db.Open(t.Context(), st.databaseURL, db.WithKeyset(keyset))
-	require.NoError(t, err)
+	record := st.openRecord(t)
 	defer record.Close()
 	began := time.Now()
 	var g errgroup.Group
 	g.SetLimit(20)
 	for i, url := range urls {
 		g.Go(func() error {
-			c, err := record.CreateConnection(t.Context(), db.NewConnection{
-				Name: fmt.Sprintf("%s-%d", name, i), Organization: "many", Source: directory.JamfPro, BaseURL: url, Scope: directory.ScopeAdmins,
-				Every: every, ExitGrace: 24 * time.Hour, Credentials: directory.Credentials{ClientID: s.clientID, ClientSecret: s.secret},
-			})
+			c, err := record.CreateConnection(t.Context(), s.newConnection(fmt.Sprintf("%s-%d", name, i), url, every))
 			if err != nil {
 				return err
 			}
@@ -493,4 +607,20 @@ func (st *stage) connectMany(t *testing.T, s *subject, name string, urls []strin
 	}
 	require.NoError(t, g.Wait())
 	return time.Since(began)
+}
+
+func (st *stage) openRecord(t *testing.T) *db.DB {
+	t.Helper()
+	keyset, err := db.LoadKeyset(st.keyset())
+	require.NoError(t, err)
+	record, err := db.Open(t.Context(), st.databaseURL, db.WithKeyset(keyset))
+	require.NoError(t, err)
+	return record
+}
+
+func (s *subject) newConnection(name, url string, every time.Duration) db.NewConnection {
+	return db.NewConnection{
+		Name: name, Organization: "many", Source: directory.JamfPro, BaseURL: url, Scope: directory.ScopeAdmins,
+		Every: every, ExitGrace: 24 * time.Hour, Credentials: directory.Credentials{ClientID: s.clientID, ClientSecret: s.secret},
+	}
 }
