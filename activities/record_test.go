@@ -237,3 +237,24 @@ func TestStateOfAConnectionThatIsGone(t *testing.T) {
 	_, err = w.newRun().recordFailure(w.connection, string(directory.Unreachable), "no answer")
 	require.Equal(t, activities.Disconnected, codeOf(err))
 }
+
+// PostgreSQL failed over to a replica that lagged behind: the sync that was
+// read is unknown there. The connection is not.
+func TestASyncThatTheDatabaseForgotIsFetchedAgain(t *testing.T) {
+	forEverySource(t, 3, func(t *testing.T, w *world) {
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		_, err = w.sql.Exec(`DELETE FROM syncs WHERE connection_id = $1`, w.connection.ID)
+		require.NoError(t, err)
+		_, err = r.recordOutcomes(w.connection, false)
+		require.Equal(t, activities.StagingLost, codeOf(err))
+
+		_, err = r.fetch(w.connection)
+		require.NoError(t, err)
+		result, err := r.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+		require.Equal(t, db.Applied, result.Outcome)
+		require.Equal(t, w.usernamesThere(), sortedNames(w))
+	})
+}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,8 +30,9 @@ type ApplyOptions struct {
 //
 // A snapshot that would remove too much is held: the sync ends so and the
 // record stays. A snapshot that is not whole is an *directory.Error
-// (Inconsistent); one that is not staged is ErrStagingLost. A sync that has
-// ended before is returned as it ended, so twice is as good as once.
+// (Inconsistent); one that is not staged is ErrStagingLost, also where the sync
+// itself is unknown: the database was restored to a time before it. A sync that
+// has ended before is returned as it ended, so twice is as good as once.
 func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (Sync, error) {
 	var s Sync
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
@@ -38,7 +40,11 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		if err != nil {
 			return err
 		}
-		if s, err = syncByKey(ctx, tx, connectionID, key); err != nil || s.Outcome != Running {
+		s, err = syncByKey(ctx, tx, connectionID, key)
+		if errors.Is(err, ErrNotFound) {
+			return ErrStagingLost
+		}
+		if err != nil || s.Outcome != Running {
 			return err
 		}
 		snapshot, err := checkedSnapshot(ctx, tx, connectionID, s.Number)
