@@ -155,7 +155,7 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 //
 // An account is different when its facts at the source, none if it is not
 // there, are not its facts on record, none if it is not present. The two sides
-// are joined once, by little more than hashes; what is different is then
+// are joined once, by little more than digests; what is different is then
 // fetched by its place in the table, so that it takes as long as there are
 // differences.
 func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot, s *Sync) error {
