@@ -404,6 +404,7 @@ func TestDisconnectEndsTheWorkflowAlsoDuringASync(t *testing.T) {
 			b.signal(DisconnectMessage, DisconnectRequest{Erase: true})
 			require.NoError(t, b.client.GetWorkflow(t.Context(), run.GetID(), "").Get(t.Context(), nil))
 			require.Equal(t, []activities.DisconnectInput{{ConnectionID: 7, Erase: true}}, b.stage.disconnects)
+			b.requireTimeToErase(run, activities.Disconnect)
 			b.keep("disconnected-"+map[bool]string{false: "idle", true: "syncing"}[during], run.GetID(), run.GetRunID())
 		})
 	}
@@ -459,12 +460,27 @@ func TestAConnectionThatCannotBeMadeLeavesNothing(t *testing.T) {
 			err := run.Get(t.Context(), nil)
 			require.Equal(t, string(code), typeOf(err))
 			require.Equal(t, 1, b.stage.discarded)
+			b.requireTimeToErase(run, activities.DiscardConnection)
 			_, err = b.client.DescribeWorkflowExecution(t.Context(), AccessSyncID(b.queue), "")
 			_, notFound := errors.AsType[*serviceerror.NotFound](err)
 			require.True(t, notFound, "no AccessSync was started: %v", err)
 			b.keep("connect-"+name, run.GetID(), run.GetRunID())
 		})
 	}
+}
+
+// requireTimeToErase makes sure that an activity may take as long as a million
+// accounts do, and that a dead worker is noticed sooner.
+func (b *testBundle) requireTimeToErase(run client.WorkflowRun, activityName string) {
+	b.t.Helper()
+	for _, event := range b.history(run.GetID(), run.GetRunID()) {
+		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled.GetActivityType().GetName() == activityName {
+			require.Greater(b.t, scheduled.StartToCloseTimeout.AsDuration(), time.Hour)
+			require.Equal(b.t, activities.HeartbeatTimeout, scheduled.HeartbeatTimeout.AsDuration())
+			return
+		}
+	}
+	require.Fail(b.t, activityName+" was not scheduled")
 }
 
 func (b *testBundle) connect() client.WorkflowRun {
