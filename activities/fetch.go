@@ -46,10 +46,9 @@ func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchU
 		if f.sync.Outcome == db.Running {
 			err = a.inTurn(ctx, f.link, f.run)
 		}
-		if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
-			err = failure(ctx, err, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
-		}
-		if err == nil {
+		if err != nil {
+			err = f.failure(ctx, err)
+		} else {
 			activity.GetLogger(ctx).Info("The directory was read", "sync", f.sync.Number,
 				"users", f.read.Users, "pages", f.read.Pages, "requests", f.read.Requests, "reads", f.read.Attempts)
 		}
@@ -91,6 +90,38 @@ func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput, report fu
 		f.read, err = a.Record.OpenStaging(ctx, in.ConnectionID, sync.Number)
 	}
 	return f, err
+}
+
+// failure is failure for the error that a reading ended with: only what the
+// source did since a page was last stored counts, in whichever attempt. A read
+// may take hours, and attempts end for other reasons too.
+func (f *fetch) failure(ctx context.Context, err error) error {
+	e := directory.AsError(err)
+	if e == nil || ctx.Err() != nil || errors.Is(err, db.ErrStagingLost) {
+		return err
+	}
+	trouble := f.read.Trouble
+	switch e.Code {
+	case directory.TokenRejected:
+		return sourceFailure(e, trouble, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
+	case directory.Unreachable:
+		trouble.Unreachable++
+		err = f.record.AddTrouble(ctx, f.connection, f.sync.Number, db.Trouble{Unreachable: 1})
+	case directory.Busy:
+		busy := *e
+		if busy.RetryAfter == 0 {
+			busy.RetryAfter = min(max(trouble.Busy, minBusyDelay), maxBusyDelay)
+		}
+		e = &busy
+		trouble.Busy += busy.Waited
+		err = f.record.AddTrouble(ctx, f.connection, f.sync.Number, db.Trouble{Busy: busy.Waited + busy.RetryAfter})
+	default:
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return sourceFailure(e, trouble)
 }
 
 // run reads until one read is whole.

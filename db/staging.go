@@ -30,9 +30,19 @@ type StagedRead struct {
 	Attempts int
 	// Complete is set once the source was read to its end.
 	Complete bool
+	// Trouble is how the source has failed since a page was last stored.
+	Trouble Trouble
 
 	sieve    sieve
 	unstored unstored
+}
+
+// Trouble is how a source has failed.
+type Trouble struct {
+	// Unreachable is how often it could not be reached.
+	Unreachable int
+	// Busy is how long it was waited for while it was busy.
+	Busy time.Duration
 }
 
 // OpenStaging returns how far a sync's snapshot is staged, beginning it if it
@@ -151,7 +161,8 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	read.sieve.stageOpen(&read.unstored.sifted)
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		moved, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, block = $10
+			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, block = $10,
+				unreachable = 0, busy_seconds = 0
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
 			connectionID, number, read.Attempts, read.Pages-read.unstored.pages,
 			read.Cursor, read.Pages, read.Users, read.Requests, encoded, read.sieve.highest)
@@ -169,8 +180,26 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	if err != nil {
 		return StagedRead{}, err
 	}
-	read.unstored = unstored{}
+	read.unstored, read.Trouble = unstored{}, Trouble{}
 	return read, nil
+}
+
+// AddTrouble notes that the source has failed again. A page that is stored
+// makes up for it. Each call adds; where the sync is not staged it returns
+// ErrStagingLost.
+func (d *DB) AddTrouble(ctx context.Context, connectionID int64, number int, more Trouble) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		added, err := tx.ExecContext(ctx, `
+			UPDATE staged_reads SET unreachable = unreachable + $3, busy_seconds = busy_seconds + $4
+			WHERE connection_id = $1 AND number = $2`, connectionID, number, more.Unreachable, seconds(more.Busy))
+		if err != nil {
+			return err
+		}
+		if n, err := added.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrStagingLost)
+		}
+		return nil
+	})
 }
 
 func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []stagedUser) error {
@@ -248,12 +277,16 @@ type stagedReadRow struct {
 	Attempts int            `db:"attempts"`
 	Summary  sql.NullString `db:"summary"`
 	Block    int64          `db:"block"`
+
+	Unreachable int   `db:"unreachable"`
+	BusySeconds int64 `db:"busy_seconds"`
 }
 
 func (r stagedReadRow) read() StagedRead {
 	return StagedRead{
 		Cursor: directory.Cursor(r.Cursor), Pages: r.Pages, Users: r.Users,
 		Requests: r.Requests, Attempts: r.Attempts, Complete: r.Summary.Valid,
+		Trouble: Trouble{Unreachable: r.Unreachable, Busy: time.Duration(r.BusySeconds) * time.Second},
 	}
 }
 
@@ -261,7 +294,7 @@ func (r stagedReadRow) read() StagedRead {
 func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
-		SELECT cursor, pages, users, requests, attempts, summary, block FROM staged_reads
+		SELECT cursor, pages, users, requests, attempts, summary, block, unreachable, busy_seconds FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrStagingLost
