@@ -16,7 +16,8 @@ import (
 
 // ApplyOptions says how a snapshot is applied.
 type ApplyOptions struct {
-	// AcceptRemovals applies a snapshot that would otherwise be held.
+	// AcceptRemovals applies a snapshot that would otherwise be held, unless
+	// HoldSnapshot has decided that it is.
 	AcceptRemovals bool
 	// Becomes is the state of the connection once the sync has ended.
 	Becomes StateChange
@@ -51,11 +52,14 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		if err != nil {
 			return err
 		}
-		if err := snapshot.counts.compare(ctx, tx, connectionID, snapshot.summary); err != nil {
-			return err
+		why := snapshot.held
+		if why == "" && !options.AcceptRemovals {
+			if why, err = snapshot.brake(ctx, tx, connection); err != nil {
+				return err
+			}
 		}
 		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
-		if why := snapshot.counts.brake(connection.Hold); why != "" && !options.AcceptRemovals {
+		if why != "" {
 			s.Outcome, s.Error, s.Reason = Held, "held", why
 			options.Becomes.Reason = why
 		} else if err := apply(ctx, tx, connection, snapshot, &s); err != nil {
@@ -89,11 +93,40 @@ func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) 
 	return doubt
 }
 
+// HoldSnapshot reports whether a completely staged snapshot would be held if
+// nobody accepted its removals. If so it will be, whoever accepts them: the
+// source need not be asked for everybody who is missing, and what it was not
+// asked for is not removed. Twice is as good as once.
+func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int) (bool, error) {
+	var held bool
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
+		if err != nil {
+			return err
+		}
+		why, err := snapshot.brake(ctx, tx, connection)
+		if err != nil {
+			return err
+		}
+		held = why != ""
+		_, err = tx.ExecContext(ctx, `
+			UPDATE staged_reads SET held = $3 WHERE connection_id = $1 AND number = $2`, connectionID, number, why)
+		return err
+	})
+	return held, err
+}
+
 // snapshot is a completely staged directory.
 type snapshot struct {
 	summary  directory.Summary
 	counts   snapshotCounts
 	requests int
+	// held is why it is to be held, where that is decided already.
+	held string
 }
 
 func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (snapshot, error) {
@@ -108,7 +141,15 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 	if err != nil {
 		return snapshot{}, err
 	}
-	return snapshot{summary: summary, counts: counts, requests: read.Requests}, counts.check(summary)
+	return snapshot{summary: summary, counts: counts, requests: read.Requests, held: read.Held}, counts.check(summary)
+}
+
+// brake says why the snapshot would be held, or "".
+func (s *snapshot) brake(ctx context.Context, tx *sqlx.Tx, connection Connection) (string, error) {
+	if err := s.counts.compare(ctx, tx, connection.ID, s.summary); err != nil {
+		return "", err
+	}
+	return s.counts.brake(connection.Hold), nil
 }
 
 func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot snapshot, s *Sync) error {

@@ -30,6 +30,9 @@ type StagedRead struct {
 	Attempts int
 	// Complete is set once the source was read to its end.
 	Complete bool
+	// Confirmed is the last of the missing accounts that the source was asked
+	// for by its id.
+	Confirmed directory.Identity
 	// Trouble is how the source has failed since a page was last stored.
 	Trouble Trouble
 
@@ -80,7 +83,7 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 	var read StagedRead
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if _, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, attempts = attempts + 1
+			UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, held = '', attempts = attempts + 1
 			WHERE connection_id = $1 AND number = $2`, connectionID, number, noBlock); err != nil {
 			return err
 		}
@@ -269,6 +272,32 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 	return missing, err
 }
 
+// ConfirmMissing notes that the source was asked for the missing accounts up to
+// one, and has none of them. It counts as a page: the one before it must be the
+// last one, otherwise ErrStagingLost, and nothing changes.
+func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity) (StagedRead, error) {
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		moved, err := tx.ExecContext(ctx, `
+			UPDATE staged_reads SET pages = pages + 1, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_id = $6,
+				unreachable = 0, busy_seconds = 0
+			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
+			connectionID, number, before.Attempts, before.Pages, string(upTo.Kind), upTo.ID)
+		if err != nil {
+			return err
+		}
+		if n, err := moved.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrStagingLost)
+		}
+		return nil
+	})
+	if err != nil {
+		return StagedRead{}, err
+	}
+	before.Pages++
+	before.Confirmed, before.Trouble = upTo, Trouble{}
+	return before, nil
+}
+
 type stagedReadRow struct {
 	Cursor   string         `db:"cursor"`
 	Pages    int            `db:"pages"`
@@ -277,24 +306,36 @@ type stagedReadRow struct {
 	Attempts int            `db:"attempts"`
 	Summary  sql.NullString `db:"summary"`
 	Block    int64          `db:"block"`
+	// Held is why it is to be held, where that is decided.
+	Held string `db:"held"`
 
 	Unreachable int   `db:"unreachable"`
 	BusySeconds int64 `db:"busy_seconds"`
+
+	ConfirmedAttempt int            `db:"confirmed_attempt"`
+	ConfirmedKind    directory.Kind `db:"confirmed_kind"`
+	ConfirmedID      string         `db:"confirmed_id"`
 }
 
 func (r stagedReadRow) read() StagedRead {
-	return StagedRead{
+	read := StagedRead{
 		Cursor: directory.Cursor(r.Cursor), Pages: r.Pages, Users: r.Users,
 		Requests: r.Requests, Attempts: r.Attempts, Complete: r.Summary.Valid,
 		Trouble: Trouble{Unreachable: r.Unreachable, Busy: time.Duration(r.BusySeconds) * time.Second},
 	}
+	if r.ConfirmedAttempt == r.Attempts {
+		read.Confirmed = directory.Identity{Kind: r.ConfirmedKind, ID: r.ConfirmedID}
+	}
+	return read
 }
 
 // stagedRead returns the staging of a sync and locks it, or ErrStagingLost.
 func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
-		SELECT cursor, pages, users, requests, attempts, summary, block, unreachable, busy_seconds FROM staged_reads
+		SELECT cursor, pages, users, requests, attempts, summary, block, held, unreachable, busy_seconds,
+			confirmed_attempt, confirmed_kind, confirmed_id
+		FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrStagingLost

@@ -189,6 +189,28 @@ func TestMissingAccountsArePagedAndOnlyOfKindsThatWereRead(t *testing.T) {
 	require.Equal(t, []string{"1", "3", "4"}, ids)
 }
 
+func TestWhatWasConfirmedIsKeptForThisReadingOnly(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), account("2"))
+	_, s := r.stage(c, summary([]directory.User{account("1")}), []directory.User{account("1")})
+	staged := r.openStaging(c, s)
+	gone := directory.Identity{Kind: directory.Account, ID: "2"}
+
+	confirmed, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone)
+	require.NoError(t, err)
+	require.Equal(t, []any{gone, staged.Pages + 1}, []any{confirmed.Confirmed, confirmed.Pages})
+	require.Equal(t, confirmed, r.openStaging(c, s))
+	_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone)
+	require.ErrorIs(t, err, ErrStagingLost, "somebody else has gone on")
+
+	again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	require.Zero(t, again.Confirmed)
+	require.Zero(t, r.openStaging(c, s).Confirmed)
+}
+
 func TestTroubleAddsUpUntilAPageIsStored(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
@@ -212,6 +234,10 @@ func TestTroubleAddsUpUntilAPageIsStored(t *testing.T) {
 
 	users := []directory.User{account("1")}
 	read, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: users, Cursor: "end", Summary: summary(users)})
+	require.NoError(t, err)
+	require.Zero(t, read.Trouble)
+	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})
+	read, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "2"})
 	require.NoError(t, err)
 	require.Zero(t, read.Trouble)
 	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})

@@ -41,7 +41,8 @@ func TestASignalAsksForASync(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			var accepted atomic.Bool
+			var fetched, accepted atomic.Bool
+			b.stage.fetch = func(in activities.FetchUsersInput) error { fetched.Store(in.AcceptRemovals); return nil }
 			b.stage.record = func(in activities.RecordOutcomesInput) (activities.SyncResult, error) {
 				accepted.Store(in.AcceptRemovals)
 				return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
@@ -50,7 +51,7 @@ func TestASignalAsksForASync(t *testing.T) {
 			b.signal(ResyncMessage, input)
 			b.eventually(func() bool { return b.status().LastSync != nil }, "a sync ends")
 			require.Equal(t, []db.Trigger{db.TriggerResync}, b.stage.fetched())
-			require.Equal(t, input != nil, accepted.Load())
+			require.Equal(t, []bool{input != nil, input != nil}, []bool{fetched.Load(), accepted.Load()})
 		})
 	}
 }
