@@ -29,10 +29,15 @@ const (
 	unreachableAttempts = 4
 	// patience is how long a busy source is waited for before the sync fails.
 	patience = 10 * time.Minute
+
+	// A busy source that does not say when to come again is left alone for as
+	// long as it was waited for, within these.
+	minBusyDelay = time.Second
+	maxBusyDelay = 30 * time.Second
 )
 
 // RejectedToken is the detail of a directory.TokenRejected error: which token,
-// and how far the reading had come. Two rejections at the same place say that
+// and how far the reading had come, or the asking for those that it left out. Two rejections at the same place say that
 // the token between them was of no use.
 type RejectedToken struct {
 	Generation int64 `json:"generation"`
@@ -43,7 +48,7 @@ type RejectedToken struct {
 // failure turns an error into what Temporal is to make of it: whether to try
 // again and when, and by which type a workflow knows it. Errors of Postgres
 // stay as they are and are tried again for ever.
-func failure(ctx context.Context, err error, details ...any) error {
+func failure(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -59,11 +64,17 @@ func failure(ctx context.Context, err error, details ...any) error {
 		return err
 	}
 	info := activity.GetInfo(ctx)
+	return sourceFailure(e, db.Trouble{Unreachable: int(info.Attempt), Busy: time.Since(info.ScheduledTime)})
+}
+
+// sourceFailure is failure for the error of a source, after all the trouble
+// that it has made.
+func sourceFailure(e *directory.Error, trouble db.Trouble, details ...any) error {
 	options := temporal.ApplicationErrorOptions{NonRetryable: true, Details: details}
 	switch {
-	case e.Code == directory.Unreachable && info.Attempt < unreachableAttempts:
+	case e.Code == directory.Unreachable && trouble.Unreachable < unreachableAttempts:
 		options.NonRetryable = false
-	case e.Code == directory.Busy && time.Since(info.ScheduledTime) < patience:
+	case e.Code == directory.Busy && trouble.Busy < patience:
 		options.NonRetryable = false
 		options.NextRetryDelay = e.RetryAfter
 		options.Category = temporal.ApplicationErrorCategoryBenign

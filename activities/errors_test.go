@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -14,25 +15,26 @@ import (
 	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
 	"jamf-access-review/activities/directory/truto/trutotest"
+	"jamf-access-review/db"
 )
 
 func TestWhatTemporalMakesOfAFailure(t *testing.T) {
 	for name, is := range map[string]struct {
-		fault     *faults.Fault
-		attempt   int32
-		scheduled time.Duration
-		code      string
-		again     bool
-		after     time.Duration
-		benign    bool
+		fault   *faults.Fault
+		trouble db.Trouble // since its last page
+		code    string
+		again   bool
+		after   time.Duration
+		benign  bool
 	}{
 		"busy":                     {fault: faults.Busy(429, 60), code: "busy", again: true, after: 60 * time.Second, benign: true},
-		"busy without a hint":      {fault: jamftest.Maintenance(), code: "busy", again: true, benign: true},
-		"busy beyond patience":     {fault: jamftest.Maintenance(), scheduled: 11 * time.Minute, code: "unreachable"},
-		"busy, many attempts":      {fault: faults.Busy(503, 0), attempt: 50, code: "busy", again: true, benign: true},
-		"unreachable":              {fault: faults.Reset(), attempt: 3, code: "unreachable", again: true},
-		"unreachable a 4th time":   {fault: faults.Reset(), attempt: 4, code: "unreachable"},
-		"elsewhere":                {fault: faults.RedirectTo("https://elsewhere.example/"), attempt: 4, code: "unreachable"},
+		"busy without a hint":      {fault: jamftest.Maintenance(), code: "busy", again: true, after: time.Second, benign: true},
+		"busy for a while":         {fault: jamftest.Maintenance(), trouble: db.Trouble{Busy: 9 * time.Minute}, code: "busy", again: true, after: 30 * time.Second, benign: true},
+		"busy beyond patience":     {fault: jamftest.Maintenance(), trouble: db.Trouble{Busy: 11 * time.Minute}, code: "unreachable"},
+		"busy, and was not there":  {fault: faults.Busy(503, 0), trouble: db.Trouble{Unreachable: 50}, code: "busy", again: true, after: time.Second, benign: true},
+		"unreachable":              {fault: faults.Reset(), trouble: db.Trouble{Unreachable: 2}, code: "unreachable", again: true},
+		"unreachable a 4th time":   {fault: faults.Reset(), trouble: db.Trouble{Unreachable: 3}, code: "unreachable"},
+		"elsewhere":                {fault: faults.RedirectTo("https://elsewhere.example/"), trouble: db.Trouble{Unreachable: 3}, code: "unreachable"},
 		"a body that breaks off":   {fault: faults.Truncated(), code: "inconsistent_source"},
 		"markup":                   {fault: jamftest.HTML(200, "welcome"), code: "inconsistent_source"},
 		"no access token accepted": {fault: jamftest.HTML(401, "INVALID_TOKEN"), code: "token_rejected"},
@@ -42,14 +44,71 @@ func TestWhatTemporalMakesOfAFailure(t *testing.T) {
 			w := setup(t, 1)
 			w.jamf.SetFault(faults.On(accountsPath, is.fault))
 			r := w.newRun()
-			r.attempt, r.scheduled = is.attempt, is.scheduled
+			// It waited for its turn, workers stopped, and Postgres was away.
+			r.attempt, r.scheduled = 50, time.Hour
 			_, err := r.fetch(w.connection)
+			require.Error(t, err, "what comes before the accounts is stored")
+			require.NoError(t, w.setTrouble(t.Context(), w.connection, is.trouble))
+			_, err = r.fetch(w.connection)
 			require.Equal(t, is.code, codeOf(err))
 			e := failureOf(err)
 			require.Equal(t, is.again, !e.NonRetryable())
 			// The hint counts from the answer, which was a moment ago.
 			require.InDelta(t, is.after, e.NextRetryDelay(), float64(2*time.Second))
 			require.Equal(t, is.benign, e.Category() == temporal.ApplicationErrorCategoryBenign)
+		})
+	}
+}
+
+// A read may take hours at a source that is busy now and then: each page that is
+// stored begins its patience anew.
+func TestASourceIsGivenTimeFromPageToPage(t *testing.T) {
+	for name, is := range map[string]struct {
+		fault *faults.Fault
+		again int
+	}{
+		"busy for a minute at a time": {faults.Busy(429, 60), 10},
+		"unreachable":                 {faults.Reset(), 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forEverySource(t, 8, func(t *testing.T, w *world) {
+				r := w.newRun()
+				for _, page := range []int{0, 1, 2} {
+					w.source.SetFault(w.source.onPage(page, is.fault))
+					for range is.again {
+						_, err := r.fetch(w.connection)
+						require.False(t, failureOf(err).NonRetryable(), "page %d: %v", page, err)
+					}
+				}
+				_, err := r.fetch(w.connection)
+				require.Equal(t, "unreachable", codeOf(err))
+				require.True(t, failureOf(err).NonRetryable())
+			})
+		})
+	}
+}
+
+// What takes a few requests only is given its time from the beginning.
+func TestHowLongAConnectionIsTriedToBeValidated(t *testing.T) {
+	for name, is := range map[string]struct {
+		fault     *faults.Fault
+		attempt   int32
+		scheduled time.Duration
+		again     bool
+	}{
+		"busy":                   {faults.Busy(429, 0), 50, 9 * time.Minute, true},
+		"busy beyond patience":   {faults.Busy(429, 0), 2, 11 * time.Minute, false},
+		"unreachable":            {faults.Reset(), 3, time.Hour, true},
+		"unreachable a 4th time": {faults.Reset(), 4, time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forEverySource(t, 1, func(t *testing.T, w *world) {
+				w.source.SetFault(func(*http.Request) *faults.Fault { return is.fault })
+				r := w.newRun()
+				r.attempt, r.scheduled = is.attempt, is.scheduled
+				_, err := r.validate(w.connection, 0)
+				require.Equal(t, is.again, !failureOf(err).NonRetryable(), "%v", err)
+			})
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -16,14 +17,21 @@ const (
 	// maxReads is how often a directory that changes while it is read, or
 	// contradicts itself, is read before the sync fails.
 	maxReads = 3
-	// confirmBatch is how many missing users are asked for at a time.
-	confirmBatch = 100
+	// confirmSample is how many missing users are asked for where the snapshot
+	// is held for a person to look at.
+	confirmSample = 100
+	// confirmBatch is how many are asked for before it is noted, and
+	// missingBatch how many are looked for in the record at once.
+	confirmBatch = 1000
+	missingBatch = 10 * confirmBatch
 )
 
 // FetchUsersInput says whose users to fetch.
 type FetchUsersInput struct {
 	ConnectionID int64      `json:"connection_id"`
 	Trigger      db.Trigger `json:"trigger"`
+	// AcceptRemovals says that the snapshot is not going to be held.
+	AcceptRemovals bool `json:"accept_removals,omitempty"`
 }
 
 // FetchUsersResult says what was fetched.
@@ -46,10 +54,9 @@ func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchU
 		if f.sync.Outcome == db.Running {
 			err = a.inTurn(ctx, f.link, f.run)
 		}
-		if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
-			err = failure(ctx, err, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
-		}
-		if err == nil {
+		if err != nil {
+			err = f.failure(ctx, err)
+		} else {
 			activity.GetLogger(ctx).Info("The directory was read", "sync", f.sync.Number,
 				"users", f.read.Users, "pages", f.read.Pages, "requests", f.read.Requests, "reads", f.read.Attempts)
 		}
@@ -66,6 +73,8 @@ type fetch struct {
 	sync       db.Sync
 	read       db.StagedRead
 	report     func(Progress)
+
+	acceptRemovals bool
 
 	rereadPause time.Duration
 }
@@ -85,12 +94,45 @@ func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput, report fu
 	}
 	f := &fetch{
 		record: a.Record, link: l, source: source, connection: in.ConnectionID, sync: sync, report: report,
-		rereadPause: cmp.Or(a.RereadPause, time.Second),
+		acceptRemovals: in.AcceptRemovals,
+		rereadPause:    cmp.Or(a.RereadPause, time.Second),
 	}
 	if sync.Outcome == db.Running {
 		f.read, err = a.Record.OpenStaging(ctx, in.ConnectionID, sync.Number)
 	}
 	return f, err
+}
+
+// failure is failure for the error that a reading ended with: only what the
+// source did since a page was last stored counts, in whichever attempt. A read
+// may take hours, and attempts end for other reasons too.
+func (f *fetch) failure(ctx context.Context, err error) error {
+	e := directory.AsError(err)
+	if e == nil || ctx.Err() != nil || errors.Is(err, db.ErrStagingLost) {
+		return err
+	}
+	trouble := f.read.Trouble
+	switch e.Code {
+	case directory.TokenRejected:
+		return sourceFailure(e, trouble, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
+	case directory.Unreachable:
+		trouble.Unreachable++
+		err = f.record.AddTrouble(ctx, f.connection, f.sync.Number, db.Trouble{Unreachable: 1})
+	case directory.Busy:
+		busy := *e
+		if busy.RetryAfter == 0 {
+			busy.RetryAfter = min(max(trouble.Busy, minBusyDelay), maxBusyDelay)
+		}
+		e = &busy
+		trouble.Busy += busy.Waited
+		err = f.record.AddTrouble(ctx, f.connection, f.sync.Number, db.Trouble{Busy: busy.Waited + busy.RetryAfter})
+	default:
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return sourceFailure(e, trouble)
 }
 
 // run reads until one read is whole.
@@ -142,29 +184,57 @@ func (f *fetch) stage(ctx context.Context) func(directory.Page) error {
 			return err
 		}
 		f.read = read
-		f.report(Progress{Pages: read.Pages, Users: read.Users, Requests: read.Requests})
+		f.reportProgress()
 		return nil
 	}
 }
 
 // confirmMissing asks for each account that would be removed by its id. A list
 // that is read page by page leaves somebody out when entries before it go away
-// meanwhile; counts do not show that when as many were added.
+// meanwhile; counts do not show that when as many were added. Where so many are
+// missing that the snapshot is held, some are enough: none of them is removed.
 func (f *fetch) confirmMissing(ctx context.Context) error {
-	var last directory.Identity
-	for {
-		missing, err := f.record.MissingAccounts(ctx, f.connection, f.sync.Number, last, confirmBatch)
-		if err != nil || len(missing) == 0 {
+	for limit := confirmSample; ; limit = missingBatch {
+		missing, err := f.record.MissingAccounts(ctx, f.connection, f.sync.Number, f.read.Confirmed, limit)
+		if err != nil {
 			return err
 		}
-		if err := f.source.Lookup(ctx, missing, func(page directory.Page) error {
-			if len(page.Users) > 0 {
-				return directory.Errorf(directory.Inconsistent, "the list left out %d that are still there", len(page.Users))
+		for batch := range slices.Chunk(missing, confirmBatch) {
+			if err := f.confirmGone(ctx, batch); err != nil {
+				return err
 			}
-			return nil
-		}); err != nil {
-			return err
 		}
-		last = missing[len(missing)-1]
+		if len(missing) < limit {
+			return nil
+		}
+		if limit == confirmSample && !f.acceptRemovals {
+			held, err := f.record.HoldSnapshot(ctx, f.connection, f.sync.Number)
+			if err != nil || held {
+				return err
+			}
+		}
 	}
+}
+
+func (f *fetch) confirmGone(ctx context.Context, missing []directory.Identity) error {
+	err := f.source.Lookup(ctx, missing, func(page directory.Page) error {
+		if len(page.Users) > 0 {
+			return directory.Errorf(directory.Inconsistent, "the list left out %d that are still there", len(page.Users))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	read, err := f.record.ConfirmMissing(ctx, f.connection, f.sync.Number, f.read, missing[len(missing)-1])
+	if err != nil {
+		return err
+	}
+	f.read = read
+	f.reportProgress()
+	return nil
+}
+
+func (f *fetch) reportProgress() {
+	f.report(Progress{Pages: f.read.Pages, Users: f.read.Users, Requests: f.read.Requests})
 }

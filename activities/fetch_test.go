@@ -323,6 +323,111 @@ func TestAPIClientsAreNotRemovedWhereNoneAreListed(t *testing.T) {
 	}
 }
 
+// whoIsGone are the requests for single accounts, as w.requests names them.
+func (w *world) whoIsGone(before map[string]int) int {
+	return w.requests(before)[w.source.list()+"/{id}"]
+}
+
+func (r *run) fetchAccepting(c db.Connection) (activities.FetchUsersResult, error) {
+	return execute[activities.FetchUsersResult](r, activities.FetchUsers, activities.FetchUsersInput{
+		ConnectionID: c.ID, Trigger: db.TriggerResync, AcceptRemovals: true,
+	})
+}
+
+// removeMany removes accounts, but for the first ones.
+func (w *world) removeMany(n int) {
+	for id := range n {
+		w.source.remove(id + 10)
+	}
+}
+
+// Nothing is removed by a snapshot that is held for a person: that takes no
+// request for each of a million.
+func TestOfASnapshotThatIsHeldSomeAreAskedFor(t *testing.T) {
+	forEverySource(t, 300, func(t *testing.T, w *world) {
+		w.sync()
+		w.removeMany(250)
+		before := w.source.Requests()
+		held := w.sync()
+		require.Equal(t, db.Held, held.Outcome)
+		require.InDelta(t, 100, w.whoIsGone(before), 1)
+
+		before = w.source.Requests()
+		r := w.newRun()
+		_, err := r.fetchAccepting(w.connection)
+		require.NoError(t, err)
+		require.InDelta(t, 250, w.whoIsGone(before), 3)
+		accepted, err := r.recordOutcomes(w.connection, true)
+		require.NoError(t, err)
+		require.Equal(t, []any{db.Applied, 250}, []any{accepted.Outcome, accepted.Removed})
+	})
+}
+
+// A workflow of the build before this does not tell the fetch what it tells the
+// record: whom the source was not asked for stays.
+func TestWhoWasNotAskedForIsNotRemoved(t *testing.T) {
+	forEverySource(t, 300, func(t *testing.T, w *world) {
+		w.sync()
+		w.removeMany(250)
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		result, err := r.recordOutcomes(w.connection, true)
+		require.NoError(t, err)
+		require.Equal(t, db.Held, result.Outcome)
+		require.Contains(t, result.Reason, "250 of")
+		require.Len(t, w.usernames(), 301)
+	})
+}
+
+func TestEverybodyWhoIsMissingIsAskedForWhereNothingIsHeld(t *testing.T) {
+	forEverySource(t, 600, func(t *testing.T, w *world) {
+		w.sync()
+		w.removeMany(150)
+		before := w.source.Requests()
+		result := w.sync()
+		require.Equal(t, []any{db.Applied, 150}, []any{result.Outcome, result.Removed})
+		require.InDelta(t, 150, w.whoIsGone(before), 2)
+	})
+}
+
+// Whoever was found to be gone is not asked for again, and tokens that are
+// rejected meanwhile are rejected at different places.
+func TestAskingForTheMissingGoesOnWhereItStopped(t *testing.T) {
+	forEverySource(t, 300, func(t *testing.T, w *world) {
+		w.sync()
+		w.removeMany(250)
+		r := w.newRun()
+		var places []int
+		rejectAt := func(n int) {
+			var seen atomic.Int64
+			w.source.SetFault(func(req *http.Request) *faults.Fault {
+				if strings.HasPrefix(req.URL.Path, w.source.list()+"/") && seen.Add(1) == int64(n) {
+					w.source.rejectOnce()
+				}
+				return nil
+			})
+			_, err := r.fetchAccepting(w.connection)
+			require.Equal(t, string(directory.TokenRejected), codeOf(err))
+			var rejected activities.RejectedToken
+			require.NoError(t, failureOf(err).Details(&rejected))
+			require.NoError(t, r.refresh(w.connection, rejected.Generation))
+			places = append(places, rejected.Pages)
+		}
+		rejectAt(50)
+		rejectAt(150)
+		require.Equal(t, places[0]+1, places[1])
+
+		before := w.source.Requests()
+		w.source.SetFault(nil)
+		fetched, err := r.fetchAccepting(w.connection)
+		require.NoError(t, err)
+		require.InDelta(t, 150, w.whoIsGone(before), 2, "all but the first hundred")
+		require.Equal(t, 51+w.source.others(), fetched.Users)
+		require.Equal(t, places[1]+2, r.heartbeats[len(r.heartbeats)-1].Pages)
+	})
+}
+
 // sortedNames are the usernames on record, in the order of usernamesThere.
 func sortedNames(w *world) []string {
 	names := w.usernames()

@@ -166,6 +166,13 @@ func (p *place) crashPostgres(ctx context.Context) error {
 	return err
 }
 
+// setTrouble is as if the source had failed so since its last page.
+func (p *place) setTrouble(ctx context.Context, c db.Connection, trouble db.Trouble) error {
+	_, err := p.sql.ExecContext(ctx, `UPDATE staged_reads SET unreachable = $2, busy_seconds = $3 WHERE connection_id = $1`,
+		c.ID, trouble.Unreachable, trouble.Busy.Seconds())
+	return err
+}
+
 // run is a workflow run: its activities are those of one sync.
 type run struct {
 	*place

@@ -12,6 +12,7 @@ import (
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/activities/directory/faults"
+	"jamf-access-review/db"
 )
 
 // driven is a sync under way.
@@ -85,9 +86,10 @@ func (s *driven) drive() (activities.SyncResult, error) {
 		case e.NonRetryable():
 			return s.run.recordFailure(s.connection, e.Type(), e.Message())
 		default: // tried again until patience ends
-			s.run.attempt++
 			if busy++; busy == 3 {
-				s.run.scheduled = time.Hour
+				if err := s.setTrouble(s.ctx, s.connection, db.Trouble{Unreachable: 10, Busy: time.Hour}); err != nil {
+					return none, err
+				}
 			}
 		}
 	}

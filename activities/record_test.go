@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -237,6 +238,40 @@ func TestEnableMonitorsJudgesTheLastSync(t *testing.T) {
 	}, sums)
 }
 
+// Erasing takes as long as there is recorded. The credentials do not wait for
+// it, and a worker that stops meanwhile leaves it to another one.
+func TestCredentialsAreGoneWhileTheRecordIsErased(t *testing.T) {
+	w := setup(t, 3)
+	w.sync()
+	erasing, err := w.sql.Begin()
+	require.NoError(t, err)
+	defer erasing.Rollback()
+	_, err = erasing.Exec(`SELECT FROM accounts WHERE connection_id = $1 FOR UPDATE`, w.connection.ID)
+	require.NoError(t, err)
+
+	erase := func(r *run) error {
+		_, err := execute[any](r, activities.Disconnect, activities.DisconnectInput{ConnectionID: w.connection.ID, Erase: true})
+		return err
+	}
+	first := w.newRun()
+	first.stop = make(chan struct{})
+	stopped := make(chan error, 1)
+	go func() { stopped <- erase(first) }()
+	require.Eventually(t, func() bool {
+		_, err := w.record.Credentials(t.Context(), w.connection.ID)
+		return errors.Is(err, db.ErrDisconnected)
+	}, 30*time.Second, 10*time.Millisecond)
+	close(first.stop)
+	require.Equal(t, "worker_stops", codeOf(<-stopped))
+	_, err = w.record.ConnectionByID(t.Context(), w.connection.ID)
+	require.NoError(t, err)
+
+	require.NoError(t, erasing.Rollback())
+	require.NoError(t, erase(w.newRun()))
+	_, err = w.record.ConnectionByID(t.Context(), w.connection.ID)
+	require.ErrorIs(t, err, db.ErrNotFound)
+}
+
 func TestStateOfAConnectionThatIsGone(t *testing.T) {
 	w := setup(t, 1)
 	state := activities.RecordStateInput{ConnectionID: w.connection.ID, Becomes: db.StateChange{State: db.Paused}}
@@ -250,4 +285,25 @@ func TestStateOfAConnectionThatIsGone(t *testing.T) {
 	require.Equal(t, activities.Disconnected, codeOf(err))
 	_, err = w.newRun().recordFailure(w.connection, string(directory.Unreachable), "no answer")
 	require.Equal(t, activities.Disconnected, codeOf(err))
+}
+
+// PostgreSQL failed over to a replica that lagged behind: the sync that was
+// read is unknown there. The connection is not.
+func TestASyncThatTheDatabaseForgotIsFetchedAgain(t *testing.T) {
+	forEverySource(t, 3, func(t *testing.T, w *world) {
+		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		_, err = w.sql.Exec(`DELETE FROM syncs WHERE connection_id = $1`, w.connection.ID)
+		require.NoError(t, err)
+		_, err = r.recordOutcomes(w.connection, false)
+		require.Equal(t, activities.StagingLost, codeOf(err))
+
+		_, err = r.fetch(w.connection)
+		require.NoError(t, err)
+		result, err := r.recordOutcomes(w.connection, false)
+		require.NoError(t, err)
+		require.Equal(t, db.Applied, result.Outcome)
+		require.Equal(t, w.usernamesThere(), sortedNames(w))
+	})
 }

@@ -25,8 +25,8 @@ type ValidateConnectionResult struct {
 
 // ValidateConnection makes sure that a connection's credentials are accepted
 // and may read what a sync cannot do without. Offered credentials that pass
-// become the connection's own; an offer that was accepted before is not an
-// error.
+// become the connection's own; an offer that was accepted before, also by
+// another worker a moment ago, or dropped for a newer one is not an error.
 func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnectionInput) (ValidateConnectionResult, error) {
 	return alive(ctx, func(ctx context.Context, _ func(Progress)) (ValidateConnectionResult, error) {
 		report, err := a.validate(ctx, in)
@@ -49,12 +49,10 @@ func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (
 		return directory.Report{}, err
 	}
 	if in.Offer != 0 {
-		offered, err := a.Record.OfferedCredentials(ctx, c.ID, in.Offer)
-		if !errors.Is(err, db.ErrNotFound) {
-			if err != nil {
-				return directory.Report{}, err
-			}
-			return a.accept(ctx, l, in.Offer, offered)
+		// Without the offer the connection's own credentials count: they are the
+		// offered ones or newer.
+		if report, err := a.accept(ctx, l, in.Offer); !errors.Is(err, db.ErrNotFound) {
+			return report, err
 		}
 	}
 	report, err := probe(ctx, l, &recordTokens{record: a.Record, link: l})
@@ -67,7 +65,13 @@ func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (
 	return report, err
 }
 
-func (a *Activities) accept(ctx context.Context, l link, offer int64, offered directory.Credentials) (directory.Report, error) {
+// accept makes offered credentials that pass the connection's own. It returns
+// db.ErrNotFound when there is no such offer, or none any more.
+func (a *Activities) accept(ctx context.Context, l link, offer int64) (directory.Report, error) {
+	offered, err := a.Record.OfferedCredentials(ctx, l.connection.ID, offer)
+	if err != nil {
+		return directory.Report{}, err
+	}
 	report, token, err := try(ctx, l, offered)
 	if err != nil {
 		return directory.Report{}, err

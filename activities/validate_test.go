@@ -1,12 +1,15 @@
 package activities_test
 
 import (
+	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/db"
 )
 
@@ -63,6 +66,50 @@ func TestValidateKeepsTheOldCredentialsWhereTheOfferIsRefused(t *testing.T) {
 		_, err := w.newRun().validate(w.connection, w.offer(directory.Credentials{ClientID: "client", ClientSecret: "wrong", APIToken: "wrong"}))
 		require.True(t, failureOf(err).NonRetryable())
 		w.sync()
+	})
+}
+
+// An attempt that was taken for dead commits while the next one asks the source.
+func TestTwoAttemptsAtOneOfferAtOnce(t *testing.T) {
+	forEverySource(t, 1, func(t *testing.T, w *world) {
+		require.NoError(t, w.record.ChangeState(t.Context(), w.connection.ID, db.StateChange{State: db.NeedsReconnect}))
+		offer := w.offer(w.source.renew())
+		w.atFirstRequest(func() {
+			_, err := w.newRun().validate(w.connection, offer)
+			require.NoError(t, err)
+		})
+		_, err := w.newRun().validate(w.connection, offer)
+		require.NoError(t, err)
+		c, err := w.record.ConnectionByID(t.Context(), w.connection.ID)
+		require.NoError(t, err)
+		require.Equal(t, db.Active, c.State)
+		w.sync()
+	})
+}
+
+// The newer offer is accepted while the older one is tried, which goes with it.
+func TestTwoReconnectsAtOnce(t *testing.T) {
+	forEverySource(t, 1, func(t *testing.T, w *world) {
+		good := w.source.renew()
+		older, newer := w.offer(good), w.offer(good)
+		w.atFirstRequest(func() {
+			_, err := w.newRun().validate(w.connection, newer)
+			require.NoError(t, err)
+		})
+		_, err := w.newRun().validate(w.connection, older)
+		require.NoError(t, err)
+		w.sync()
+	})
+}
+
+// atFirstRequest makes f happen before the source answers for the first time.
+func (w *world) atFirstRequest(f func()) {
+	var asked atomic.Bool
+	w.source.SetFault(func(*http.Request) *faults.Fault {
+		if asked.CompareAndSwap(false, true) {
+			f()
+		}
+		return nil
 	})
 }
 

@@ -221,18 +221,40 @@ func (d *DB) Disconnect(ctx context.Context, connectionID int64) error {
 		if err := changeState(ctx, tx, connectionID, StateChange{State: Disconnected}, now); err != nil {
 			return err
 		}
-		for _, statement := range []string{
-			`DELETE FROM credential_candidates WHERE connection_id = $1`,
-			`DELETE FROM credentials WHERE connection_id = $1`,
-		} {
-			if _, err := tx.ExecContext(ctx, statement, connectionID); err != nil {
-				return err
-			}
+		if err := deleteCredentials(ctx, tx, connectionID); err != nil {
+			return err
 		}
 		if err := clearStaging(ctx, tx, connectionID); err != nil {
 			return err
 		}
 		return closeRunning(ctx, tx, connectionID, "the connection was disconnected", now)
+	})
+}
+
+func deleteCredentials(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+	_, err := tx.ExecContext(ctx, `
+		WITH candidates AS (DELETE FROM credential_candidates WHERE connection_id = $1)
+		DELETE FROM credentials WHERE connection_id = $1`, connectionID)
+	return err
+}
+
+// DestroyCredentials destroys the credentials of a connection that is to be
+// erased. That takes as long as there is recorded of it, and credentials that
+// go with it are there until its end. It gives no notice: nobody is told what
+// is erased. Twice is as good as once.
+func (d *DB) DestroyCredentials(ctx context.Context, connectionID int64) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		_, err := lockConnection(ctx, tx, connectionID)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, ErrDisconnected) {
+			return err
+		}
+		if _, err := setState(ctx, tx, connectionID, StateChange{State: Disconnected}); err != nil {
+			return err
+		}
+		return deleteCredentials(ctx, tx, connectionID)
 	})
 }
 

@@ -142,6 +142,25 @@ func TestDisconnectDestroysCredentialsAndKeepsTheRecord(t *testing.T) {
 	require.ErrorIs(t, err, ErrDisconnected)
 }
 
+func TestCredentialsAreDestroyedBeforeTheRecordIsErased(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := filled(r, "acme")
+	accounts := one[string](r, `SELECT string_agg(a::text, '') FROM accounts a`)
+	notices := one[int](r, `SELECT count(*) FROM notices`)
+	for range 2 {
+		require.NoError(t, r.DestroyCredentials(r.ctx, c.ID))
+		for _, table := range []string{"credentials", "credential_candidates"} {
+			require.Zero(t, one[int](r, `SELECT count(*) FROM `+table), table)
+		}
+		require.Equal(t, Disconnected, r.reload(c).State)
+		require.Equal(t, accounts, one[string](r, `SELECT string_agg(a::text, '') FROM accounts a`))
+		require.Equal(t, notices, one[int](r, `SELECT count(*) FROM notices`), "nobody is told that its record is kept")
+	}
+	require.NoError(t, r.Erase(r.ctx, c.ID))
+	require.NoError(t, r.DestroyCredentials(r.ctx, c.ID))
+}
+
 func TestEraseLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

@@ -2,8 +2,6 @@ package db
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -24,7 +22,7 @@ func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 		WHERE a.connection_id = $1 AND a.removed_at IS NULL AND a.kind = 'account'
 			AND a.access_level = 'Group Access' AND a.groups <> '{}'
 			AND s.access_level = 'Group Access' AND s.groups = '{}'
-			AND NOT EXISTS (SELECT FROM staged_accounts o WHERE o.connection_id = $1 AND group_name = ANY(o.groups))`,
+			AND NOT EXISTS (SELECT FROM staged_accounts o WHERE o.connection_id = $1 AND o.kind = 'account' AND group_name = ANY(o.groups))`,
 		connectionID); err != nil {
 		return nil, err
 	}
@@ -42,17 +40,14 @@ func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 		connectionID, groups, number); err != nil {
 		return nil, err
 	}
-	quoted := make([]string, len(groups))
-	for i, name := range groups {
-		quoted[i] = fmt.Sprintf("%q", name)
-	}
+	// Without their names, which are free text and may name a person.
 	return directory.Errorf(directory.Inconsistent,
-		"groups that had members list none, and accounts that were in them still have Group Access: %s; the next sync believes it if it finds the same",
-		strings.Join(quoted, ", ")), nil
+		"groups (%d) that had members list none, and accounts that were in them still have Group Access; the next sync believes it if it finds the same",
+		len(groups)), nil
 }
 
 // keepGroups leaves accounts the groups, and the roles from them, that they
-// have on record: what cannot be read is not gone. A hash that does not fit the
+// have on record: what cannot be read is not gone. A digest that does not fit the
 // facts it is kept with makes a later comparison look closer, and no more.
 func keepGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
 	_, err := tx.ExecContext(ctx, `

@@ -162,3 +162,42 @@ func TestTheBrakeIsTheConnectionsOwn(t *testing.T) {
 	r.sync(c, account("1"), auditor("2"), auditor("3"))
 	require.Equal(t, Held, r.sync(c, account("1"), auditor("2")).Outcome)
 }
+
+func TestWhatIsToBeHeldIsHeldWhoeverAcceptsIt(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), auditor("2"))
+	accept := ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}}
+	hold := func(s Sync) (held bool) {
+		t.Helper()
+		for range 2 {
+			var err error
+			held, err = r.HoldSnapshot(r.ctx, c.ID, s.Number)
+			require.NoError(t, err)
+		}
+		return held
+	}
+
+	without := []directory.User{auditor("2")}
+	key, s := r.stage(c, summary(without), without)
+	require.True(t, hold(s))
+	s, err := r.ApplySnapshot(r.ctx, c.ID, key, accept)
+	require.NoError(t, err)
+	require.Equal(t, []any{Held, "it would remove or deactivate every full administrator (1)"}, []any{s.Outcome, s.Reason})
+
+	key, s = r.stage(c, summary(without), without)
+	require.True(t, hold(s))
+	_, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	whole := []directory.User{account("1"), auditor("2")}
+	_, err = r.storePage(c.ID, s.Number, r.openStaging(c, s), directory.Page{Users: whole, Cursor: "end", Summary: summary(whole)})
+	require.NoError(t, err)
+	require.Equal(t, Applied, r.apply(c, key).Outcome, "another reading is another snapshot")
+
+	_, s = r.stage(c, summary(whole), whole)
+	require.False(t, hold(s))
+	_, s = r.stage(c, nil, whole)
+	_, err = r.HoldSnapshot(r.ctx, c.ID, s.Number)
+	require.ErrorIs(t, err, ErrStagingLost)
+}

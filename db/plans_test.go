@@ -98,6 +98,8 @@ func TestAConnectionReadsNoRowsOfOthers(t *testing.T) {
 		require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, sync.Number))
 		_, err := r.MissingAccounts(r.ctx, c.ID, sync.Number, directory.Identity{}, 10)
 		require.NoError(t, err)
+		_, err = r.HoldSnapshot(r.ctx, c.ID, sync.Number)
+		require.NoError(t, err)
 		r.apply(c, key)
 	}
 	r.accounts(c, false)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,8 @@ import (
 
 // ApplyOptions says how a snapshot is applied.
 type ApplyOptions struct {
-	// AcceptRemovals applies a snapshot that would otherwise be held.
+	// AcceptRemovals applies a snapshot that would otherwise be held, unless
+	// HoldSnapshot has decided that it is.
 	AcceptRemovals bool
 	// Becomes is the state of the connection once the sync has ended.
 	Becomes StateChange
@@ -29,8 +31,9 @@ type ApplyOptions struct {
 //
 // A snapshot that would remove too much is held: the sync ends so and the
 // record stays. A snapshot that is not whole is an *directory.Error
-// (Inconsistent); one that is not staged is ErrStagingLost. A sync that has
-// ended before is returned as it ended, so twice is as good as once.
+// (Inconsistent); one that is not staged is ErrStagingLost, also where the sync
+// itself is unknown: the database was restored to a time before it. A sync that
+// has ended before is returned as it ended, so twice is as good as once.
 func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (Sync, error) {
 	var s Sync
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
@@ -38,18 +41,25 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		if err != nil {
 			return err
 		}
-		if s, err = syncByKey(ctx, tx, connectionID, key); err != nil || s.Outcome != Running {
+		s, err = syncByKey(ctx, tx, connectionID, key)
+		if errors.Is(err, ErrNotFound) {
+			return ErrStagingLost
+		}
+		if err != nil || s.Outcome != Running {
 			return err
 		}
 		snapshot, err := checkedSnapshot(ctx, tx, connectionID, s.Number)
 		if err != nil {
 			return err
 		}
-		if err := snapshot.counts.compare(ctx, tx, connectionID, snapshot.summary); err != nil {
-			return err
+		why := snapshot.held
+		if why == "" && !options.AcceptRemovals {
+			if why, err = snapshot.brake(ctx, tx, connection); err != nil {
+				return err
+			}
 		}
 		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
-		if why := snapshot.counts.brake(connection.Hold); why != "" && !options.AcceptRemovals {
+		if why != "" {
 			s.Outcome, s.Error, s.Reason = Held, "held", why
 			options.Becomes.Reason = why
 		} else if err := apply(ctx, tx, connection, snapshot, &s); err != nil {
@@ -83,11 +93,40 @@ func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) 
 	return doubt
 }
 
+// HoldSnapshot reports whether a completely staged snapshot would be held if
+// nobody accepted its removals. If so it will be, whoever accepts them: the
+// source need not be asked for everybody who is missing, and what it was not
+// asked for is not removed. Twice is as good as once.
+func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int) (bool, error) {
+	var held bool
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
+		if err != nil {
+			return err
+		}
+		why, err := snapshot.brake(ctx, tx, connection)
+		if err != nil {
+			return err
+		}
+		held = why != ""
+		_, err = tx.ExecContext(ctx, `
+			UPDATE staged_reads SET held = $3 WHERE connection_id = $1 AND number = $2`, connectionID, number, why)
+		return err
+	})
+	return held, err
+}
+
 // snapshot is a completely staged directory.
 type snapshot struct {
 	summary  directory.Summary
 	counts   snapshotCounts
 	requests int
+	// held is why it is to be held, where that is decided already.
+	held string
 }
 
 func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (snapshot, error) {
@@ -102,7 +141,15 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 	if err != nil {
 		return snapshot{}, err
 	}
-	return snapshot{summary: summary, counts: counts, requests: read.Requests}, counts.check(summary)
+	return snapshot{summary: summary, counts: counts, requests: read.Requests, held: read.Held}, counts.check(summary)
+}
+
+// brake says why the snapshot would be held, or "".
+func (s *snapshot) brake(ctx context.Context, tx *sqlx.Tx, connection Connection) (string, error) {
+	if err := s.counts.compare(ctx, tx, connection.ID, s.summary); err != nil {
+		return "", err
+	}
+	return s.counts.brake(connection.Hold), nil
 }
 
 func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot snapshot, s *Sync) error {
@@ -149,7 +196,7 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 //
 // An account is different when its facts at the source, none if it is not
 // there, are not its facts on record, none if it is not present. The two sides
-// are joined once, by little more than hashes; what is different is then
+// are joined once, by little more than digests; what is different is then
 // fetched by its place in the table, so that it takes as long as there are
 // differences.
 func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot, s *Sync) error {

@@ -212,11 +212,23 @@ func TestApplyTwiceIsAsGoodAsOnce(t *testing.T) {
 	require.Len(t, r.changes(c, 2), 2)
 }
 
+// The connection is there; only what a restored database has forgotten is not.
 func TestApplyOfAnUnknownSync(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	_, err := r.ApplySnapshot(r.ctx, r.connect("acme").ID, "none", becomesActive)
-	require.ErrorIs(t, err, ErrNotFound)
+	c := r.connect("acme")
+	_, err := r.ApplySnapshot(r.ctx, c.ID, "none", becomesActive)
+	require.ErrorIs(t, err, ErrStagingLost)
+	require.NotErrorIs(t, err, ErrNotFound)
+
+	key, s := r.stage(c, summary(nil), nil)
+	r.exec(`DELETE FROM syncs`)
+	require.ErrorIs(t, r.CheckSnapshot(r.ctx, c.ID, s.Number), ErrStagingLost)
+	_, err = r.OpenStaging(r.ctx, c.ID, s.Number)
+	require.ErrorIs(t, err, ErrStagingLost)
+	failed, err := r.FailSync(r.ctx, c.ID, key, TriggerSchedule, "code", "words", StateChange{State: Active})
+	require.NoError(t, err, "it is recorded once more")
+	require.Equal(t, Failed, failed.Outcome)
 }
 
 func TestKindsThatWereNotReadAreNotRemoved(t *testing.T) {

@@ -30,9 +30,22 @@ type StagedRead struct {
 	Attempts int
 	// Complete is set once the source was read to its end.
 	Complete bool
+	// Confirmed is the last of the missing accounts that the source was asked
+	// for by its id.
+	Confirmed directory.Identity
+	// Trouble is how the source has failed since a page was last stored.
+	Trouble Trouble
 
 	sieve    sieve
 	unstored unstored
+}
+
+// Trouble is how a source has failed.
+type Trouble struct {
+	// Unreachable is how often it could not be reached.
+	Unreachable int
+	// Busy is how long it was waited for while it was busy.
+	Busy time.Duration
 }
 
 // OpenStaging returns how far a sync's snapshot is staged, beginning it if it
@@ -70,7 +83,7 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 	var read StagedRead
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if _, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, attempts = attempts + 1
+			UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, held = '', attempts = attempts + 1
 			WHERE connection_id = $1 AND number = $2`, connectionID, number, noBlock); err != nil {
 			return err
 		}
@@ -151,7 +164,8 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	read.sieve.stageOpen(&read.unstored.sifted)
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		moved, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, block = $10
+			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, block = $10,
+				unreachable = 0, busy_seconds = 0
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
 			connectionID, number, read.Attempts, read.Pages-read.unstored.pages,
 			read.Cursor, read.Pages, read.Users, read.Requests, encoded, read.sieve.highest)
@@ -169,8 +183,26 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	if err != nil {
 		return StagedRead{}, err
 	}
-	read.unstored = unstored{}
+	read.unstored, read.Trouble = unstored{}, Trouble{}
 	return read, nil
+}
+
+// AddTrouble notes that the source has failed again. A page that is stored
+// makes up for it. Each call adds; where the sync is not staged it returns
+// ErrStagingLost.
+func (d *DB) AddTrouble(ctx context.Context, connectionID int64, number int, more Trouble) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		added, err := tx.ExecContext(ctx, `
+			UPDATE staged_reads SET unreachable = unreachable + $3, busy_seconds = busy_seconds + $4
+			WHERE connection_id = $1 AND number = $2`, connectionID, number, more.Unreachable, seconds(more.Busy))
+		if err != nil {
+			return err
+		}
+		if n, err := added.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrStagingLost)
+		}
+		return nil
+	})
 }
 
 func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []stagedUser) error {
@@ -240,6 +272,32 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 	return missing, err
 }
 
+// ConfirmMissing notes that the source was asked for the missing accounts up to
+// one, and has none of them. It counts as a page: the one before it must be the
+// last one, otherwise ErrStagingLost, and nothing changes.
+func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity) (StagedRead, error) {
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		moved, err := tx.ExecContext(ctx, `
+			UPDATE staged_reads SET pages = pages + 1, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_id = $6,
+				unreachable = 0, busy_seconds = 0
+			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
+			connectionID, number, before.Attempts, before.Pages, string(upTo.Kind), upTo.ID)
+		if err != nil {
+			return err
+		}
+		if n, err := moved.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrStagingLost)
+		}
+		return nil
+	})
+	if err != nil {
+		return StagedRead{}, err
+	}
+	before.Pages++
+	before.Confirmed, before.Trouble = upTo, Trouble{}
+	return before, nil
+}
+
 type stagedReadRow struct {
 	Cursor   string         `db:"cursor"`
 	Pages    int            `db:"pages"`
@@ -248,20 +306,36 @@ type stagedReadRow struct {
 	Attempts int            `db:"attempts"`
 	Summary  sql.NullString `db:"summary"`
 	Block    int64          `db:"block"`
+	// Held is why it is to be held, where that is decided.
+	Held string `db:"held"`
+
+	Unreachable int   `db:"unreachable"`
+	BusySeconds int64 `db:"busy_seconds"`
+
+	ConfirmedAttempt int            `db:"confirmed_attempt"`
+	ConfirmedKind    directory.Kind `db:"confirmed_kind"`
+	ConfirmedID      string         `db:"confirmed_id"`
 }
 
 func (r stagedReadRow) read() StagedRead {
-	return StagedRead{
+	read := StagedRead{
 		Cursor: directory.Cursor(r.Cursor), Pages: r.Pages, Users: r.Users,
 		Requests: r.Requests, Attempts: r.Attempts, Complete: r.Summary.Valid,
+		Trouble: Trouble{Unreachable: r.Unreachable, Busy: time.Duration(r.BusySeconds) * time.Second},
 	}
+	if r.ConfirmedAttempt == r.Attempts {
+		read.Confirmed = directory.Identity{Kind: r.ConfirmedKind, ID: r.ConfirmedID}
+	}
+	return read
 }
 
 // stagedRead returns the staging of a sync and locks it, or ErrStagingLost.
 func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
-		SELECT cursor, pages, users, requests, attempts, summary, block FROM staged_reads
+		SELECT cursor, pages, users, requests, attempts, summary, block, held, unreachable, busy_seconds,
+			confirmed_attempt, confirmed_kind, confirmed_id
+		FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrStagingLost

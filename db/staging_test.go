@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -186,6 +187,62 @@ func TestMissingAccountsArePagedAndOnlyOfKindsThatWereRead(t *testing.T) {
 		last = missing[len(missing)-1]
 	}
 	require.Equal(t, []string{"1", "3", "4"}, ids)
+}
+
+func TestWhatWasConfirmedIsKeptForThisReadingOnly(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), account("2"))
+	_, s := r.stage(c, summary([]directory.User{account("1")}), []directory.User{account("1")})
+	staged := r.openStaging(c, s)
+	gone := directory.Identity{Kind: directory.Account, ID: "2"}
+
+	confirmed, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone)
+	require.NoError(t, err)
+	require.Equal(t, []any{gone, staged.Pages + 1}, []any{confirmed.Confirmed, confirmed.Pages})
+	require.Equal(t, confirmed, r.openStaging(c, s))
+	_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone)
+	require.ErrorIs(t, err, ErrStagingLost, "somebody else has gone on")
+
+	again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	require.Zero(t, again.Confirmed)
+	require.Zero(t, r.openStaging(c, s).Confirmed)
+}
+
+func TestTroubleAddsUpUntilAPageIsStored(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), account("2"))
+	s, read := r.readingOn(c)
+	trouble := func(want Trouble) {
+		t.Helper()
+		for range 2 {
+			require.NoError(t, r.AddTrouble(r.ctx, c.ID, s.Number, Trouble{Busy: time.Minute}))
+		}
+		require.NoError(t, r.AddTrouble(r.ctx, c.ID, s.Number, Trouble{Unreachable: 1}))
+		require.Equal(t, want, r.openStaging(c, s).Trouble)
+	}
+	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})
+	trouble(Trouble{Unreachable: 2, Busy: 4 * time.Minute})
+	_, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	read = r.openStaging(c, s)
+	require.NotZero(t, read.Trouble, "to begin again is no progress")
+
+	users := []directory.User{account("1")}
+	read, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: users, Cursor: "end", Summary: summary(users)})
+	require.NoError(t, err)
+	require.Zero(t, read.Trouble)
+	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})
+	read, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "2"})
+	require.NoError(t, err)
+	require.Zero(t, read.Trouble)
+	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})
+
+	require.ErrorIs(t, r.AddTrouble(r.ctx, c.ID, s.Number+1, Trouble{Unreachable: 1}), ErrStagingLost)
 }
 
 func startKept(t *testing.T, dir string) *localpostgres.Server {

@@ -56,6 +56,9 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 		return err
 	}
 	if erase || c.State == db.Connecting {
+		if err := record.DestroyCredentials(ctx, c.ID); err != nil {
+			return err
+		}
 		if err := record.Erase(ctx, c.ID); err != nil {
 			return err
 		}

@@ -325,7 +325,7 @@ func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 // endConnection destroys the credentials, and the record if that was asked.
 func (s *accessSyncRun) endConnection(ctx workflow.Context) error {
 	s.show(ctx)
-	if err := workflow.ExecuteActivity(withActivity(ctx, "destroy the credentials"),
+	if err := workflow.ExecuteActivity(withLongActivity(ctx, "destroy the credentials"),
 		activities.Disconnect, activities.DisconnectInput{ConnectionID: s.in.Connection.ID, Erase: s.disconnect.Erase},
 	).Get(ctx, nil); err != nil {
 		return err

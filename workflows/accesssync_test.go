@@ -43,7 +43,8 @@ func TestASignalAsksForASync(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			var accepted atomic.Bool
+			var fetched, accepted atomic.Bool
+			b.stage.fetch = func(in activities.FetchUsersInput) error { fetched.Store(in.AcceptRemovals); return nil }
 			b.stage.record = func(in activities.RecordOutcomesInput) (activities.SyncResult, error) {
 				accepted.Store(in.AcceptRemovals)
 				return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
@@ -52,7 +53,7 @@ func TestASignalAsksForASync(t *testing.T) {
 			b.signal(ResyncMessage, input)
 			b.eventually(func() bool { return b.status().LastSync != nil }, "a sync ends")
 			require.Equal(t, []db.Trigger{db.TriggerResync}, b.stage.fetched())
-			require.Equal(t, input != nil, accepted.Load())
+			require.Equal(t, []bool{input != nil, input != nil}, []bool{fetched.Load(), accepted.Load()})
 		})
 	}
 }
@@ -473,6 +474,7 @@ func TestDisconnectEndsTheWorkflowAlsoDuringASync(t *testing.T) {
 			b.signal(DisconnectMessage, DisconnectRequest{Erase: true})
 			require.NoError(t, b.client.GetWorkflow(t.Context(), run.GetID(), "").Get(t.Context(), nil))
 			require.Equal(t, []activities.DisconnectInput{{ConnectionID: 7, Erase: true}}, b.stage.disconnects)
+			b.requireTimeToErase(run, activities.Disconnect)
 			b.keep("disconnected-"+map[bool]string{false: "idle", true: "syncing"}[during], run.GetID(), run.GetRunID())
 		})
 	}
@@ -528,12 +530,27 @@ func TestAConnectionThatCannotBeMadeLeavesNothing(t *testing.T) {
 			err := run.Get(t.Context(), nil)
 			require.Equal(t, string(code), typeOf(err))
 			require.Equal(t, 1, b.stage.discarded)
+			b.requireTimeToErase(run, activities.DiscardConnection)
 			_, err = b.client.DescribeWorkflowExecution(t.Context(), AccessSyncID(b.queue), "")
 			_, notFound := errors.AsType[*serviceerror.NotFound](err)
 			require.True(t, notFound, "no AccessSync was started: %v", err)
 			b.keep("connect-"+name, run.GetID(), run.GetRunID())
 		})
 	}
+}
+
+// requireTimeToErase makes sure that an activity may take as long as a million
+// accounts do, and that a dead worker is noticed sooner.
+func (b *testBundle) requireTimeToErase(run client.WorkflowRun, activityName string) {
+	b.t.Helper()
+	for _, event := range b.history(run.GetID(), run.GetRunID()) {
+		if scheduled := event.GetActivityTaskScheduledEventAttributes(); scheduled.GetActivityType().GetName() == activityName {
+			require.Greater(b.t, scheduled.StartToCloseTimeout.AsDuration(), time.Hour)
+			require.Equal(b.t, activities.HeartbeatTimeout, scheduled.HeartbeatTimeout.AsDuration())
+			return
+		}
+	}
+	require.Fail(b.t, activityName+" was not scheduled")
 }
 
 func (b *testBundle) connect() client.WorkflowRun {

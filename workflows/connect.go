@@ -150,7 +150,7 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 func (c *connect) discard(ctx workflow.Context) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	return workflow.ExecuteActivity(withActivity(ctx, "forget the connection: it could not be made"),
+	return workflow.ExecuteActivity(withLongActivity(ctx, "forget the connection: it could not be made"),
 		activities.DiscardConnection, activities.ConnectionInput{ConnectionID: c.in.Connection.ID},
 	).Get(ctx, nil)
 }

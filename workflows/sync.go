@@ -57,7 +57,7 @@ func (s syncOnce) fetch(ctx workflow.Context) error {
 	var last *activities.RejectedToken
 	for refreshes := 0; ; refreshes++ {
 		err := workflow.ExecuteActivity(s.withLongActivity(ctx, "read the directory page by page"), activities.FetchUsers, activities.FetchUsersInput{
-			ConnectionID: s.connection.ID, Trigger: s.trigger,
+			ConnectionID: s.connection.ID, Trigger: s.trigger, AcceptRemovals: s.acceptRemovals,
 		}).Get(ctx, nil)
 		p := problemOf(err)
 		if p.code != string(directory.TokenRejected) {

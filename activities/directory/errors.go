@@ -71,6 +71,8 @@ type Error struct {
 	// RetryAfter is how long the source asked to be left alone; 0 when it
 	// did not say.
 	RetryAfter time.Duration
+	// Waited is how long the source was waited for already, with Busy.
+	Waited time.Duration
 	// Generation is the generation of the rejected token, with TokenRejected.
 	Generation int64
 	// Cause is the underlying error, if any; it is not part of the text.

@@ -334,6 +334,8 @@ type exchange struct {
 	url        string
 	repeatable bool
 	body       []byte
+	// busySince is when the server first answered that it is busy.
+	busySince time.Time
 }
 
 func (e *exchange) checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
@@ -344,7 +346,11 @@ func (e *exchange) checkRetry(ctx context.Context, resp *http.Response, err erro
 		return e.repeatable && passing(err), nil
 	case !slices.Contains(e.client.cfg.RetryStatuses, resp.StatusCode):
 		return false, nil
-	case waitHint(resp.Header, time.Now()) > e.client.cfg.MaxWait:
+	}
+	if e.busySince.IsZero() {
+		e.busySince = time.Now()
+	}
+	if waitHint(resp.Header, time.Now()) > e.client.cfg.MaxWait {
 		return false, errTooLong
 	}
 	return e.repeatable, nil
@@ -396,6 +402,7 @@ func (e *exchange) outcome(ctx context.Context, resp *http.Response, err error) 
 	case slices.Contains(e.client.cfg.RetryStatuses, resp.StatusCode):
 		busy := directory.Errorf(directory.Busy, "%s answered HTTP %d", e.url, resp.StatusCode)
 		busy.RetryAfter = waitHint(resp.Header, time.Now())
+		busy.Waited = time.Since(e.busySince)
 		return nil, busy
 	}
 	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: e.body, URL: e.url}, nil

@@ -174,6 +174,16 @@ func TestWhatIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestBusySaysHowLongItWasWaitedFor(t *testing.T) {
+	t.Parallel()
+	client, base := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	before := time.Now()
+	_, err := client.Get(t.Context(), base.JoinPath("a"), nil)
+	if e := wantCode(t, err, directory.Busy); e.Waited <= 0 || e.Waited > time.Since(before) {
+		t.Errorf("waited %v of %v", e.Waited, time.Since(before))
+	}
+}
+
 func TestBusyCarriesTheHint(t *testing.T) {
 	t.Parallel()
 	client, base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
