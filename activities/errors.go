@@ -37,8 +37,9 @@ const (
 )
 
 // RejectedToken is the detail of a directory.TokenRejected error: which token,
-// and how far the reading had come, or the asking for those that it left out. Two rejections at the same place say that
-// the token between them was of no use.
+// and how far the reading had come, or the asking for those that it left out.
+// Two rejections at the same place say that the token between them was of no
+// use.
 type RejectedToken struct {
 	Generation int64 `json:"generation"`
 	Attempts   int   `json:"attempts"`

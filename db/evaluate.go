@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -122,47 +123,51 @@ var verdicts = map[string]verdict{
 	},
 }
 
-// evaluateMonitors writes an outcome of each enabled monitor for a sync, and
-// its findings.
+// evaluateMonitors adds, in a transaction that is setBased, an outcome of each
+// enabled monitor for a sync, with its findings, and gives notice of those whose
+// state is another. A finding keeps its "since" for as long as its state stays.
 func evaluateMonitors(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) error {
-	var codes []string
-	if err := tx.SelectContext(ctx, &codes, `SELECT code FROM monitors WHERE connection_id = $1 ORDER BY code`, connectionID); err != nil {
-		return err
-	}
-	return evaluate(ctx, tx, connectionID, number, codes, now)
+	return evaluate(ctx, tx, connectionID, number, func(string) bool { return true }, now)
 }
 
 // evaluateAgain judges the accounts of the last applied sync, if there was
 // one, by what is known now.
 func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, codes []string, now time.Time) error {
-	if connection.AppliedSync == 0 {
+	if connection.AppliedSync == 0 || len(codes) == 0 {
 		return nil
 	}
-	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, codes, now)
+	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, func(code string) bool { return slices.Contains(codes, code) }, now)
 }
 
-// evaluate adds, in a transaction that is setBased, an outcome to each monitor
-// of the codes, and gives notice of those whose state is another. A finding
-// keeps its "since" for as long as its state stays.
-func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, codes []string, now time.Time) error {
+func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(code string) bool, now time.Time) error {
+	var monitors []struct {
+		Code string       `db:"code"`
+		Was  MonitorState `db:"was"`
+	}
+	if err := tx.SelectContext(ctx, &monitors, `
+		SELECT code, coalesce((
+			SELECT state FROM outcomes o WHERE o.connection_id = m.connection_id AND o.code = m.code ORDER BY id DESC LIMIT 1
+		), '') AS was
+		FROM monitors m WHERE connection_id = $1 ORDER BY code`, connectionID); err != nil {
+		return err
+	}
 	stale, err := staleness(ctx, tx, connectionID, number, now)
 	if err != nil {
 		return err
 	}
-	for _, code := range codes {
-		v, ok := verdicts[code]
+	for _, m := range monitors {
+		if !chosen(m.Code) {
+			continue
+		}
+		v, ok := verdicts[m.Code]
 		if !ok {
-			return fmt.Errorf("monitor %s is enabled and this program does not know it", code)
+			return fmt.Errorf("monitor %s is enabled and this program does not know it", m.Code)
 		}
-		was, err := latestOutcome(ctx, tx, connectionID, code)
+		is, err := v.evaluate(ctx, tx, connectionID, m.Code, number, stale, now)
 		if err != nil {
-			return err
+			return fmt.Errorf("evaluate %s: %w", m.Code, err)
 		}
-		is, err := v.evaluate(ctx, tx, connectionID, code, number, stale, now)
-		if err != nil {
-			return fmt.Errorf("evaluate %s: %w", code, err)
-		}
-		if err := noticeMonitor(ctx, tx, connectionID, code, was, is, now); err != nil {
+		if err := noticeMonitor(ctx, tx, connectionID, m.Code, m.Was, is, now); err != nil {
 			return err
 		}
 	}

@@ -120,26 +120,14 @@ type outcome struct {
 
 const outcomeColumns = `state, reason, number, passing, due, failing, not_evaluable, excepted`
 
-// latestOutcome is a monitor's latest outcome; the zero outcome when it has
-// none.
-func latestOutcome(ctx context.Context, tx *sqlx.Tx, connectionID int64, code string) (o outcome, err error) {
-	err = tx.GetContext(ctx, &o, `
-		SELECT `+outcomeColumns+` FROM outcomes
-		WHERE connection_id = $1 AND code = $2 ORDER BY id DESC LIMIT 1`, connectionID, code)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return o, err
-}
-
 // noticeMonitor gives notice of a monitor whose outcome is in another state
-// than the one before.
-func noticeMonitor(ctx context.Context, tx *sqlx.Tx, connectionID int64, code string, was, is outcome, now time.Time) error {
-	if is.State == was.State {
+// than the one before, "" if there was none.
+func noticeMonitor(ctx context.Context, tx *sqlx.Tx, connectionID int64, code string, was MonitorState, is outcome, now time.Time) error {
+	if is.State == was {
 		return nil
 	}
 	return notice(ctx, tx, connectionID, NoticeMonitor, NoticeDetails{
-		Monitor: code, State: string(is.State), Was: string(was.State), Reason: is.Reason, Sync: is.Number, Counts: &is.NoticeCounts,
+		Monitor: code, State: string(is.State), Was: string(was), Reason: is.Reason, Sync: is.Number, Counts: &is.NoticeCounts,
 	}, now)
 }
 
