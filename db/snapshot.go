@@ -93,33 +93,6 @@ func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) 
 	return doubt
 }
 
-// HoldSnapshot reports whether a completely staged snapshot would be held if
-// nobody accepted its removals. If so it will be, whoever accepts them: the
-// source need not be asked for everybody who is missing, and what it was not
-// asked for is not removed. Twice is as good as once.
-func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int) (bool, error) {
-	var held bool
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
-		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
-		if err != nil {
-			return err
-		}
-		why, err := snapshot.brake(ctx, tx, connection)
-		if err != nil {
-			return err
-		}
-		held = why != ""
-		_, err = tx.ExecContext(ctx, `
-			UPDATE staged_reads SET held = $3 WHERE connection_id = $1 AND number = $2`, connectionID, number, why)
-		return err
-	})
-	return held, err
-}
-
 // snapshot is a completely staged directory.
 type snapshot struct {
 	summary  directory.Summary

@@ -40,14 +40,6 @@ type StagedRead struct {
 	unstored unstored
 }
 
-// Trouble is how a source has failed.
-type Trouble struct {
-	// Unreachable is how often it could not be reached.
-	Unreachable int
-	// Busy is how long it was waited for while it was busy.
-	Busy time.Duration
-}
-
 // OpenStaging returns how far a sync's snapshot is staged, beginning it if it
 // is not. For a sync that has ended it returns ErrStagingLost. Twice is as good
 // as once.
@@ -163,17 +155,13 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	}
 	read.sieve.stageOpen(&read.unstored.sifted)
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		moved, err := tx.ExecContext(ctx, `
+		if err := stagingWritten(tx.ExecContext(ctx, `
 			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, block = $10,
 				unreachable = 0, busy_seconds = 0
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
 			connectionID, number, read.Attempts, read.Pages-read.unstored.pages,
-			read.Cursor, read.Pages, read.Users, read.Requests, encoded, read.sieve.highest)
-		if err != nil {
+			read.Cursor, read.Pages, read.Users, read.Requests, encoded, read.sieve.highest)); err != nil {
 			return err
-		}
-		if n, err := moved.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrStagingLost)
 		}
 		return read.unstored.store(ctx, tx, connectionID)
 	})
@@ -187,22 +175,15 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	return read, nil
 }
 
-// AddTrouble notes that the source has failed again. A page that is stored
-// makes up for it. Each call adds; where the sync is not staged it returns
-// ErrStagingLost.
-func (d *DB) AddTrouble(ctx context.Context, connectionID int64, number int, more Trouble) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		added, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET unreachable = unreachable + $3, busy_seconds = busy_seconds + $4
-			WHERE connection_id = $1 AND number = $2`, connectionID, number, more.Unreachable, seconds(more.Busy))
-		if err != nil {
-			return err
-		}
-		if n, err := added.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrStagingLost)
-		}
-		return nil
-	})
+// stagingWritten makes ErrStagingLost of a statement that found no read to write.
+func stagingWritten(result sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, ErrStagingLost)
+	}
+	return nil
 }
 
 func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []stagedUser) error {
@@ -234,68 +215,6 @@ func textArray(list []string) any {
 		return "{}"
 	}
 	return pq.StringArray(list)
-}
-
-// MissingAccounts returns, in order of kind and id and after the one given, up
-// to limit present accounts that a completely staged snapshot does not hold.
-// Kinds that were not read are not missing.
-func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int, after directory.Identity, limit int) ([]directory.Identity, error) {
-	var missing []directory.Identity
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		_, summary, err := completeRead(ctx, tx, connectionID, number)
-		if err != nil {
-			return err
-		}
-		if err := setBased(ctx, tx); err != nil {
-			return err
-		}
-		var rows []struct {
-			Kind directory.Kind `db:"kind"`
-			ID   string         `db:"source_id"`
-		}
-		if err := tx.SelectContext(ctx, &rows, `
-			SELECT kind, source_id FROM accounts a
-			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (kind, source_id) > ($3, $4)
-				AND (block IS NULL OR block = ANY(ARRAY(`+changedBlocks+`)))
-				AND NOT EXISTS (
-					SELECT FROM staged_accounts s
-					WHERE s.connection_id = $1 AND s.kind = a.kind AND s.source_id = a.source_id)
-			ORDER BY kind, source_id LIMIT $5`,
-			connectionID, kindsRead(summary), string(after.Kind), after.ID, limit); err != nil {
-			return err
-		}
-		for _, row := range rows {
-			missing = append(missing, directory.Identity{Kind: row.Kind, ID: row.ID})
-		}
-		return nil
-	})
-	return missing, err
-}
-
-// ConfirmMissing notes that the source was asked for the missing accounts up to
-// one, and has none of them. It counts as a page: the one before it must be the
-// last one, otherwise ErrStagingLost, and nothing changes.
-func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity) (StagedRead, error) {
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		moved, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET pages = pages + 1, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_id = $6,
-				unreachable = 0, busy_seconds = 0
-			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
-			connectionID, number, before.Attempts, before.Pages, string(upTo.Kind), upTo.ID)
-		if err != nil {
-			return err
-		}
-		if n, err := moved.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrStagingLost)
-		}
-		return nil
-	})
-	if err != nil {
-		return StagedRead{}, err
-	}
-	before.Pages++
-	before.Confirmed, before.Trouble = upTo, Trouble{}
-	return before, nil
 }
 
 type stagedReadRow struct {

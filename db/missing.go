@@ -1,0 +1,89 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"jamf-access-review/activities/directory"
+)
+
+// MissingAccounts returns, in order of kind and id and after the one given, up
+// to limit present accounts that a completely staged snapshot does not hold.
+// Kinds that were not read are not missing.
+func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int, after directory.Identity, limit int) ([]directory.Identity, error) {
+	var missing []directory.Identity
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		_, summary, err := completeRead(ctx, tx, connectionID, number)
+		if err != nil {
+			return err
+		}
+		if err := setBased(ctx, tx); err != nil {
+			return err
+		}
+		var rows []struct {
+			Kind directory.Kind `db:"kind"`
+			ID   string         `db:"source_id"`
+		}
+		if err := tx.SelectContext(ctx, &rows, `
+			SELECT kind, source_id FROM accounts a
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (kind, source_id) > ($3, $4)
+				AND (block IS NULL OR block = ANY(ARRAY(`+changedBlocks+`)))
+				AND NOT EXISTS (
+					SELECT FROM staged_accounts s
+					WHERE s.connection_id = $1 AND s.kind = a.kind AND s.source_id = a.source_id)
+			ORDER BY kind, source_id LIMIT $5`,
+			connectionID, kindsRead(summary), string(after.Kind), after.ID, limit); err != nil {
+			return err
+		}
+		for _, row := range rows {
+			missing = append(missing, directory.Identity{Kind: row.Kind, ID: row.ID})
+		}
+		return nil
+	})
+	return missing, err
+}
+
+// ConfirmMissing notes that the source was asked for the missing accounts up to
+// one, and has none of them. It counts as a page: the one before it must be the
+// last one, otherwise ErrStagingLost, and nothing changes.
+func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity) (StagedRead, error) {
+	if err := stagingWritten(d.sql.ExecContext(ctx, `
+		UPDATE staged_reads SET pages = pages + 1, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_id = $6,
+			unreachable = 0, busy_seconds = 0
+		WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
+		connectionID, number, before.Attempts, before.Pages, string(upTo.Kind), upTo.ID)); err != nil {
+		return StagedRead{}, err
+	}
+	before.Pages++
+	before.Confirmed, before.Trouble = upTo, Trouble{}
+	return before, nil
+}
+
+// HoldSnapshot reports whether a completely staged snapshot would be held if
+// nobody accepted its removals. If so it will be, whoever accepts them: the
+// source need not be asked for everybody who is missing, and what it was not
+// asked for is not removed. Twice is as good as once.
+func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int) (bool, error) {
+	var held bool
+	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
+		if err != nil {
+			return err
+		}
+		why, err := snapshot.brake(ctx, tx, connection)
+		if err != nil {
+			return err
+		}
+		held = why != ""
+		_, err = tx.ExecContext(ctx, `
+			UPDATE staged_reads SET held = $3 WHERE connection_id = $1 AND number = $2`, connectionID, number, why)
+		return err
+	})
+	return held, err
+}
