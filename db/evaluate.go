@@ -216,6 +216,9 @@ func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, 
 		), humans AS (
 			SELECT count(*) AS present, count(*) FILTER (WHERE `+v.judged+`) AS judged
 			FROM accounts WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
+		), unjudged AS (
+			SELECT count(*) AS groups FROM accounts
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'directory_group' AND status <> 'inactive'
 		)
 		INSERT INTO outcomes (connection_id, code, number, state, reason, evaluated_at, passing, due, failing, not_evaluable, excepted, next_exit_at)
 		SELECT $1, $3, $4,
@@ -232,10 +235,11 @@ func (v verdict) evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, 
 				WHEN failing > 0 THEN failing || ' of ' || judged || ' accounts fail'
 				WHEN due > 0 THEN due || ' of ' || judged || ' accounts are in their grace period'
 				WHEN not_evaluable > 0 THEN not_evaluable || ' of ' || judged || ' accounts cannot be evaluated'
+				WHEN groups > 0 THEN 'members of ' || groups || ' directory groups have no account here, and are not judged'
 				ELSE ''
 			END,
 			$2, judged - due - failing - not_evaluable, due, failing, not_evaluable, 0, next_exit_at
-		FROM counts, humans
+		FROM counts, humans, unjudged
 		RETURNING `+outcomeColumns,
 		connectionID, now, code, number, vacuous)
 	return o, err

@@ -226,6 +226,24 @@ func TestNoAccountsAtAllIsNotEvaluable(t *testing.T) {
 	require.Len(t, r.monitors(c), 2)
 }
 
+// Whoever logs in through a directory group has no account to judge, and a pass
+// says so.
+func TestAPassSaysWhomItDoesNotSpeakOf(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	group := account("g", of(directory.DirectoryGroup))
+	r.sync(c, account("1"), group)
+	for _, m := range r.monitors(c) {
+		require.Equal(t, []any{Passing, "members of 1 directory groups have no account here, and are not judged"}, []any{m.State, m.Reason})
+	}
+	r.sync(c, account("1"))
+	for _, m := range r.monitors(c) {
+		require.Equal(t, []any{Passing, ""}, []any{m.State, m.Reason})
+	}
+}
+
 func TestRemovedAccountHasNoFinding(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
