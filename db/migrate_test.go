@@ -95,6 +95,31 @@ func TestMigrateMakesBlocksOfWhatIsOnRecord(t *testing.T) {
 	require.Equal(t, []int{291, 0, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
 }
 
+// A roster that was imported before addresses said whose they are.
+func TestMigrateKeepsWhoseAnAddressIs(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{
+		{Email: "Boss@example.com", Aliases: []string{"user1"}, ExitedAt: ago(grace)}, {Email: "user2@example.com"},
+	}))
+	r.sync(c, account("1"), account("2"))
+	monitors, findings := r.monitors(c), r.findings(c, AccessRemovedOnExit)
+	require.Equal(t, "Boss@example.com", findings[0].Person)
+
+	provider, err := r.migrations()
+	require.NoError(t, err)
+	_, err = provider.DownTo(r.ctx, 8)
+	require.NoError(t, err)
+	_, err = r.Migrate(r.ctx)
+	require.NoError(t, err)
+	require.Equal(t, monitors, r.monitors(c))
+	require.Equal(t, "boss@example.com=Boss@example.com user1=Boss@example.com user2@example.com=user2@example.com",
+		one[string](r, `SELECT string_agg(address || '=' || person, ' ' ORDER BY address) FROM person_addresses`))
+	r.sync(c, account("1"), account("2"))
+	require.Equal(t, findings, r.findings(c, AccessRemovedOnExit))
+}
+
 func TestUnavailableNamesTheAddressAndNoPassword(t *testing.T) {
 	t.Parallel()
 	gone, err := localpostgres.Start(t.Context(), localpostgres.Config{})
