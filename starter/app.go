@@ -59,8 +59,8 @@ func (a *app) report(f *failure) {
 }
 
 // record opens the record. Its schema has to be up to date: a worker, `dev`
-// and `migrate` see to that.
-func (a *app) record(ctx context.Context) (*db.DB, error) {
+// and `migrate` see to that. Options are for a command that opens it first.
+func (a *app) record(ctx context.Context, options ...db.Option) (*db.DB, error) {
 	if a.openRecord != nil {
 		return a.openRecord, nil
 	}
@@ -68,7 +68,7 @@ func (a *app) record(ctx context.Context) (*db.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := a.openWith(ctx, s)
+	record, err := a.openWith(ctx, s, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (a *app) record(ctx context.Context) (*db.DB, error) {
 
 // openWith opens the record as it is. A keyset is used where there is one;
 // what needs one says so.
-func (a *app) openWith(ctx context.Context, s settings.Settings) (*db.DB, error) {
+func (a *app) openWith(ctx context.Context, s settings.Settings, more ...db.Option) (*db.DB, error) {
 	databaseURL, err := s.DatabaseURL()
 	if err != nil {
 		return nil, err
@@ -98,9 +98,14 @@ func (a *app) openWith(ctx context.Context, s settings.Settings) (*db.DB, error)
 	case err == nil:
 		options = append(options, db.WithKeyset(keyset))
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return nil, unusableKeyset(err)
 	}
-	return db.Open(ctx, databaseURL, options...)
+	return db.Open(ctx, databaseURL, append(options, more...)...)
+}
+
+func unusableKeyset(err error) *failure {
+	return &failure{Code: "usage", Message: err.Error(),
+		Hint: "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"}
 }
 
 // temporal connects to Temporal.

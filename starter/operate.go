@@ -132,19 +132,25 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	file := s.KeysetFile()
+	if file == "" {
+		return &failure{Code: "usage", Message: "the keyset is in the environment, where it cannot be replaced",
+			Hint: "put it in a file to rotate it, and set JAMF_ACCESS_KEYSET to the file's name, for the workers too"}
+	}
 	keyset, err := s.Keyset()
 	if err != nil {
-		return err
+		return unusableKeyset(err)
 	}
 	rotated, err := keyset.Rotated()
 	if err != nil {
 		return err
 	}
-	if err := rotated.Replace(s.KeysetFile()); err != nil {
+	// The file is replaced once there is a record to seal.
+	record, err := a.record(ctx, db.WithKeyset(rotated))
+	if err != nil {
 		return err
 	}
-	record, err := a.record(ctx)
-	if err != nil {
+	if err := rotated.Replace(file); err != nil {
 		return err
 	}
 	a.say("Sealing all credentials with the new key")
@@ -155,6 +161,6 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]int{"resealed": resealed})
 	}
-	a.tell("Added a key to %s and sealed %d secrets with it. Restart the workers.", s.KeysetFile(), resealed)
+	a.tell("Added a key to %s and sealed %d secrets with it. Restart the workers.", file, resealed)
 	return nil
 }

@@ -118,9 +118,6 @@ func (e *examination) examineClock(name, whose string, ahead time.Duration) {
 
 func (e *examination) examineKeyset(err error) {
 	file := e.Settings.KeysetFile()
-	if strings.HasPrefix(strings.TrimSpace(file), "{") {
-		file = "" // the keyset itself, which is not to be shown
-	}
 	if err != nil {
 		e.fail(checkKeyset, usage, "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one", "%s", err)
 		return
