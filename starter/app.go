@@ -142,18 +142,42 @@ func (a *app) terminal() (*os.File, bool) {
 
 // prompt asks a person for one line. It reads no further than the line's end,
 // since a secret may be next.
-func (a *app) prompt(question string) (string, error) {
+func (a *app) prompt(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(a.err, question)
-	var line []byte
-	next := make([]byte, 1)
-	for {
-		n, err := a.in.Read(next)
-		if n == 1 && next[0] == '\n' {
-			return strings.TrimSpace(string(line)), nil
+	return typed(ctx, a, func() (string, error) {
+		var line []byte
+		next := make([]byte, 1)
+		for {
+			n, err := a.in.Read(next)
+			if n == 1 && next[0] == '\n' {
+				return strings.TrimSpace(string(line)), nil
+			}
+			if err != nil {
+				return "", err
+			}
+			line = append(line, next[:n]...)
 		}
-		if err != nil {
-			return "", err
-		}
-		line = append(line, next[:n]...)
+	})
+}
+
+// typed is what is read from standard input, unless ctx ends before. Such a read
+// cannot be cancelled, so it is left behind.
+func typed[T any](ctx context.Context, a *app, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		answers <- answer{value, err}
+	}()
+	select {
+	case answer := <-answers:
+		return answer.value, answer.err
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		var none T
+		return none, &failure{Code: "unexpected", Message: "stopped before it was answered", Hint: "nothing was changed"}
 	}
 }

@@ -90,10 +90,10 @@ func (a *app) connect(ctx context.Context, name string, o connectOptions) error 
 	}
 	way := a.ways()[o.via]
 	a.say(whatConnecting, name, way.privileges)
-	if err := a.confirmAdmin(o.confirmed); err != nil {
+	if err := a.confirmAdmin(ctx, o.confirmed); err != nil {
 		return err
 	}
-	n, err := way.target(o)
+	n, err := way.target(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -130,14 +130,14 @@ func (o connectOptions) check(name string) error {
 	return nil
 }
 
-func (a *app) confirmAdmin(confirmed bool) error {
+func (a *app) confirmAdmin(ctx context.Context, confirmed bool) error {
 	if confirmed {
 		return nil
 	}
 	if _, ok := a.terminal(); !ok {
 		return &failure{Code: "usage", Message: "not confirmed that you have admin access to this Jamf", Hint: "pass --confirm-admin"}
 	}
-	answer, err := a.prompt("I have admin access to this Jamf [y/N]: ")
+	answer, err := a.prompt(ctx, "I have admin access to this Jamf [y/N]: ")
 	if err != nil {
 		return err
 	}
@@ -148,14 +148,14 @@ func (a *app) confirmAdmin(confirmed bool) error {
 }
 
 // required asks for what a flag did not give, where somebody is there.
-func (a *app) required(flag, what, value string) (string, error) {
+func (a *app) required(ctx context.Context, flag, what, value string) (string, error) {
 	if value != "" {
 		return value, nil
 	}
 	if _, ok := a.terminal(); !ok {
 		return "", usagef("%s is required", flag)
 	}
-	answer, err := a.prompt(what + ": ")
+	answer, err := a.prompt(ctx, what+": ")
 	if err != nil {
 		return "", err
 	}
