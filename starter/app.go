@@ -46,9 +46,10 @@ func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.err, format+"\n", args...)
 }
 
-// report shows how a command failed.
-func (a *app) report(f *failure) {
-	if a.format == output.JSON {
+// report shows how a command failed: on standard error, if not as the one
+// document on standard output.
+func (a *app) report(f *failure, brokenOff bool) {
+	if a.format == output.JSON && !brokenOff {
 		output.WriteJSON(a.out, f)
 		return
 	}

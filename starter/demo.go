@@ -149,6 +149,10 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 	err := a.syncDemo(ctx, simulated)
 	a.out = out
 	if err != nil {
+		// What has told of it was discarded.
+		if f, ok := errors.AsType[*failure](err); ok {
+			f.reported = f.reported && a.format != output.JSON
+		}
 		return err
 	}
 	views, err := a.monitorViews(ctx, simulated.Name)

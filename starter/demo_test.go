@@ -32,6 +32,7 @@ func TestDemo(t *testing.T) {
 			h := newHome(t, name)
 			t.Run("ends by itself and leaves nothing running", h.demoEnds)
 			t.Run("keeps its data and ends on Ctrl-C", h.demoStaysUp)
+			t.Run("says as JSON how its sync failed", h.demoFails)
 			t.Run("shows the same through Truto", h.demoThroughTruto)
 			t.Run("names the flag of a port that is taken", h.demoWithTakenPorts)
 		})
@@ -41,8 +42,15 @@ func TestDemo(t *testing.T) {
 func TestDevIsAStackForEveryOtherCommand(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, "")
-	p := h.start(t, "dev", "--temporal-port", "0", "--ui-port", "0", "--postgres-port", "0")
-	await(t, "the stack to be up", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C ends it") || p.ended() })
+	dev := func(more ...string) *stack {
+		p := h.start(t, append(append([]string{"dev"}, anyPorts...), more...)...)
+		await(t, "the stack to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
+		return p
+	}
+	p := dev("-o", "json")
+	require.Equal(t, h.data(), document[map[string]string](t, result{stdout: p.stdout.String(), stderr: p.stderr.String()})["home"])
+	require.Zero(t, p.interrupt(t), "%s", p)
+	p = dev()
 	require.Contains(t, p.stdout.String(), "Temporal UI   http://127.0.0.1:")
 	s := setup(t)
 	c := h.cli(t)
@@ -254,6 +262,20 @@ func (h *home) demoStaysUp(t *testing.T) {
 
 	require.Zero(t, p.interrupt(t), "%s", p)
 	require.Empty(t, h.processes(t), "it ends what it started before it ends")
+}
+
+// demoFails has the simulated Jamf Pro say that nobody is left in it.
+func (h *home) demoFails(t *testing.T) {
+	file := filepath.Join(h.data(), "demo.json")
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, bytes.Replace(before, []byte(`"accounts":12`), []byte(`"accounts":0`), 1), 0o600))
+	p := h.demo(t, "--exit", "-o", "json")
+	require.Equal(t, 9, p.exit(t), "%s", p)
+	failed := document[refused](t, result{stdout: p.stdout.String(), stderr: p.stderr.String()})
+	require.Equal(t, "inconsistent_source", failed.Error)
+	require.NotEmpty(t, failed.Message)
+	require.NoError(t, os.WriteFile(file, before, 0o600))
 }
 
 func (h *home) demoThroughTruto(t *testing.T) {

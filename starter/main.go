@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	f := failureOf(err)
 	if !f.reported {
-		a.report(f)
+		a.report(f, errors.Is(err, output.ErrBrokenOff))
 	}
 	return f.exit()
 }

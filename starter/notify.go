@@ -25,7 +25,7 @@ in another state, when syncs begin to fail or go well again, when a sync is
 held, and when a monitor's state is another. Slack's incoming webhooks show them
 as text.`,
 		Args: group,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: a.help,
 	}
 	notify.AddCommand(newNotifyAdd(a), newNotifyList(a), newNotifyTest(a), newNotifyDeliveries(a), newNotifyRemove(a))
 	return notify

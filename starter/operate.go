@@ -80,7 +80,7 @@ func newKeys(a *app) *cobra.Command {
 never in the database. Whoever has both can read the credentials; without the
 keyset they are lost.`,
 		Args: group,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: a.help,
 	}
 	keys.AddCommand(
 		&cobra.Command{

@@ -18,7 +18,7 @@ func newStaff(a *app) *cobra.Command {
 		Use:   "staff",
 		Short: "Import or list the staff roster",
 		Args:  group,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:  a.help,
 	}
 	staff.AddCommand(newStaffImport(a), newStaffList(a))
 	return staff
