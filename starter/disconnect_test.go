@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,6 +142,31 @@ func TestDisconnectEndsAConnectInFlight(t *testing.T) {
 	s.refuse(6, "not_found", "status", s.name)
 	s.jamf.SetLatency(0)
 	require.Equal(t, 1, s.connect().Sync.Number)
+}
+
+// Between a look at the record and a word to Temporal, a connect may end well.
+func TestADisconnectAtTheEndOfAConnectKeepsTheRecord(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	hold := make(chan struct{})
+	s.jamf.SetFault(doing(func(r *http.Request) bool { return r.URL.Path == "/api/v1/accounts" }, func() { <-hold }))
+	connected := make(chan result, 1)
+	go func() { connected <- s.withSecret().run(s.connectArgs()...) }()
+	await(t, "the connect to be in flight", func() bool { return s.jamf.Requests()["/api/v1/jamf-pro-version"] > 0 })
+	release := sync.OnceFunc(func() { close(hold) })
+	temporal := s.world.interposed(t, func(_ context.Context, call string) error {
+		if call == "RequestCancelWorkflowExecution" {
+			release()
+			connected <- <-connected
+		}
+		return nil
+	})
+	s.with("TEMPORAL_ADDRESS="+temporal).ok("disconnect", s.name)
+	require.Zero(t, (<-connected).code)
+	require.Equal(t, "disconnected", s.status().State)
+	require.Len(t, s.users(), 4)
+	require.Zero(t, s.credentialsOnRecord())
+	require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.workflowStatus())
 }
 
 // A message may come at any moment of a run, also at its very end, when the
