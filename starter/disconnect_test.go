@@ -46,6 +46,8 @@ func TestDisconnectKeepsTheRecordAndDestroysTheCredentials(t *testing.T) {
 	status := s.status()
 	require.Equal(t, "disconnected", status.State)
 	require.Nil(t, status.NextSyncAt)
+	require.Empty(t, status.Doing)
+	require.Empty(t, status.Reason)
 	require.Equal(t, users, s.users())
 	require.Equal(t, changes, s.changes())
 	require.Len(t, s.syncs(), 1)
@@ -140,6 +142,26 @@ func TestDisconnectEndsAConnectInFlight(t *testing.T) {
 	r := <-waiting
 	require.NotZero(t, r.code)
 	s.refuse(6, "not_found", "status", s.name)
+	s.jamf.SetLatency(0)
+	require.Equal(t, 1, s.connect().Sync.Number)
+}
+
+func TestAConnectThatSomebodyEndedSaysSo(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.jamf.SetLatency(20 * time.Second)
+	waiting := make(chan result, 1)
+	go func() { waiting <- s.withSecret().run(s.connectArgs("-o", "json")...) }()
+	await(t, "the connect to be in flight", func() bool { return s.jamf.TokenRequests() > 0 })
+	require.Empty(t, s.status().Reason)
+	require.NoError(t, s.world.client.TerminateWorkflow(t.Context(), "connect-jamf/"+s.name, "", "a test"))
+	require.NotZero(t, (<-waiting).code)
+	status := s.status()
+	require.Equal(t, "connecting", status.State)
+	require.Empty(t, status.Doing)
+	require.Contains(t, status.Reason, "its workflow does not run")
+	require.Contains(t, status.Reason, "`starter disconnect "+s.name+"`")
+	s.ok("disconnect", s.name)
 	s.jamf.SetLatency(0)
 	require.Equal(t, 1, s.connect().Sync.Number)
 }
