@@ -53,7 +53,7 @@ func (a *app) report(f *failure, brokenOff bool) {
 		output.WriteJSON(a.out, f)
 		return
 	}
-	a.say("Error: %s", output.Clean(f.Message))
+	a.say("Error: %s", output.CleanLines(f.Message))
 	if f.Hint != "" {
 		a.say("  %s", f.Hint)
 	}

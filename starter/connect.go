@@ -194,10 +194,15 @@ func (a *app) runConnect(ctx context.Context, record *db.DB, t client.Client, c 
 	if err != nil {
 		return errors.Join(err, record.EraseConnecting(ctx, c.ID))
 	}
+	return a.awaitConnect(ctx, t, c, run)
+}
+
+// awaitConnect waits for ConnectJamf, and prints what became of it.
+func (a *app) awaitConnect(ctx context.Context, t client.Client, c db.Connection, run client.WorkflowRun) error {
 	a.say("Connecting %s (%s)", c.Name, output.Clean(c.BaseURL))
 	following := a.follow(ctx, t, run.GetID())
 	var result workflows.ConnectJamfResult
-	err = run.Get(ctx, &result)
+	err := run.Get(ctx, &result)
 	following.stop()
 	if ctx.Err() != nil {
 		return &failure{Code: "unexpected", Message: "stopped watching; connecting goes on", Hint: "`starter status " + c.Name + "` shows what becomes of it"}

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -32,6 +33,8 @@ func TestDemo(t *testing.T) {
 			h := newHome(t, name)
 			t.Run("ends by itself and leaves nothing running", h.demoEnds)
 			t.Run("keeps its data and ends on Ctrl-C", h.demoStaysUp)
+			t.Run("begins anew after a disconnect, and elsewhere", h.demoBeginsAnew)
+			t.Run("goes on with a connect that it was stopped in", h.demoGoesOnConnecting)
 			t.Run("says as JSON how its sync failed", h.demoFails)
 			t.Run("shows the same through Truto", h.demoThroughTruto)
 			t.Run("names the flag of a port that is taken", h.demoWithTakenPorts)
@@ -62,6 +65,35 @@ func TestDevIsAStackForEveryOtherCommand(t *testing.T) {
 	require.Contains(t, failed.Hint, "starter dev")
 }
 
+// The first start takes minutes, and what is wrong is said before their end.
+func TestTheFirstStart(t *testing.T) {
+	t.Parallel()
+	unbuilt := func(t *testing.T, goTool string) *home {
+		h := newHome(t, "")
+		require.NoError(t, os.RemoveAll(filepath.Join(h.dir, "cache")))
+		require.NoError(t, os.Mkdir(filepath.Join(h.dir, "bin"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(h.dir, "bin", "go"), []byte("#!/bin/sh\n"+goTool), 0o755))
+		h.path = filepath.Join(h.dir, "bin") + ":"
+		return h
+	}
+	t.Run("a taken port is named while Temporal is built", func(t *testing.T) {
+		t.Parallel()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close()
+		port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+		p := unbuilt(t, "exec sleep 1000").demo(t, "--postgres-port", port)
+		require.Equal(t, 2, p.exit(t), "%s", p)
+		require.Contains(t, p.stderr.String(), port)
+	})
+	t.Run("a build that fails is quoted line by line", func(t *testing.T) {
+		t.Parallel()
+		p := unbuilt(t, "echo one; echo two; exit 1").demo(t)
+		require.Equal(t, 1, p.exit(t), "%s", p)
+		require.Contains(t, p.stderr.String(), "one\n  two\n")
+	})
+}
+
 func orSelf(name string) string {
 	if name != "" {
 		return name
@@ -76,6 +108,8 @@ func orSelf(name string) string {
 type home struct {
 	dir        string
 	credential *syscall.Credential
+	// path comes before the PATH.
+	path string
 }
 
 // newHome makes a fresh home for a user, "" for the one who runs the tests.
@@ -127,7 +161,7 @@ func (h *home) linkPrograms(t *testing.T) {
 
 func (h *home) env() []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "XDG_CACHE_HOME=" + filepath.Join(h.dir, "cache"),
+		"PATH=" + h.path + os.Getenv("PATH"), "HOME=" + h.dir, "XDG_CACHE_HOME=" + filepath.Join(h.dir, "cache"),
 		"JAMF_ACCESS_HOME=" + h.data(),
 	}
 }
@@ -259,9 +293,59 @@ func (h *home) demoStaysUp(t *testing.T) {
 	require.Equal(t, "active", ask[statusDoc](c, "status", "demo").State)
 	require.Equal(t, "applied", ask[syncedDoc](c, "resync", "demo").Sync.Outcome)
 	require.Equal(t, 7, c.run("monitors", "demo", "--check").code)
+	c.ok("disconnect", "demo")
 
 	require.Zero(t, p.interrupt(t), "%s", p)
 	require.Empty(t, h.processes(t), "it ends what it started before it ends")
+}
+
+// demoBeginsAnew runs after a demo whose connection was disconnected.
+func (h *home) demoBeginsAnew(t *testing.T) {
+	for _, more := range [][]string{nil, {"--jamf-port", strconv.Itoa(freePort(t))}} {
+		p := h.demo(t, append(more, "--exit")...)
+		require.Zero(t, p.exit(t), "%s", p)
+		require.Contains(t, p.stdout.String(), "Sync 1: ")
+	}
+	p := h.demo(t, "--exit")
+	require.Zero(t, p.exit(t), "%s", p)
+	require.Contains(t, p.stdout.String(), "Sync 2: ", "it is still there")
+}
+
+// demoGoesOnConnecting has something that never answers stand where the
+// simulated Jamf Pro will be.
+func (h *home) demoGoesOnConnecting(t *testing.T) {
+	var state struct{ Ports map[string]int }
+	content, err := os.ReadFile(filepath.Join(h.data(), "demo.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &state))
+	silent, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", state.Ports["jamf"]))
+	require.NoError(t, err)
+	defer silent.Close()
+	p := h.start(t, append([]string{"dev"}, anyPorts...)...)
+	await(t, "the stack to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
+	c := h.cli(t)
+	c.ok("disconnect", "demo", "--erase")
+	connecting := exec.Command(program("starter"), "connect", "demo", "--jamf-url", "http://"+silent.Addr().String(), "--client-id", "demo-client", "--confirm-admin")
+	connecting.Env = append(h.env(), "JAMF_CLIENT_SECRET=demo-secret")
+	require.NoError(t, connecting.Start())
+	await(t, "the connect", func() bool { return c.run("status", "demo").code == 0 })
+	require.NoError(t, connecting.Process.Signal(os.Interrupt))
+	_ = connecting.Wait()
+	require.Equal(t, "connecting", ask[statusDoc](c, "status", "demo").State)
+	require.Zero(t, p.interrupt(t), "%s", p)
+
+	require.NoError(t, silent.Close())
+	p = h.demo(t, "--exit")
+	require.Zero(t, p.exit(t), "%s", p)
+	require.Contains(t, p.stdout.String(), "Sync 1: ")
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // demoFails has the simulated Jamf Pro say that nobody is left in it.

@@ -154,3 +154,13 @@ func Clean(s string) string {
 		return unicode.ReplacementChar
 	}, s)
 }
+
+// CleanLines is Clean for text of several lines. Those after the first are
+// indented, so that none passes for a line of its own.
+func CleanLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i, line := range lines {
+		lines[i] = Clean(line)
+	}
+	return strings.Join(lines, "\n  ")
+}
