@@ -189,7 +189,7 @@ What to try, in another terminal in this folder
   go run ./starter doctor %[5]s
   go run ./starter resync %[5]s
   go run ./starter changes %[5]s
-  go run ./starter monitors %[5]s --check; echo "exit status $?"
+  go run ./starter monitors %[5]s --check
   go run ./starter pause %[5]s`
 
 // demoView is what demo prints as JSON.

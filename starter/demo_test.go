@@ -278,6 +278,7 @@ func (h *home) demoEnds(t *testing.T) {
 		require.Contains(t, p.stdout.String(), shown)
 	}
 	require.Contains(t, p.stderr.String(), "starting PostgreSQL")
+	require.NotContains(t, p.stdout.String(), "$?", "it is 1 of every failure, after go run")
 }
 
 func (h *home) demoStaysUp(t *testing.T) {

@@ -98,9 +98,10 @@ keyset they are lost.`,
 		&cobra.Command{
 			Use:   "rotate",
 			Short: "Seal everything with a new key",
-			Long: `Rotate adds a key to the keyset's file and seals all credentials with it. The
-older keys stay in the file, so that workers that have not been restarted yet
-are able to open what they read; restart them, and they use the new key.`,
+			Long: `Rotate adds a key to the keyset's file and seals all credentials with it. Running
+workers read the file again when they meet a seal of the new key, and use it from
+then on; where they have a copy of the file, replace the copy. The older keys
+stay in it, for what workers seal until then.`,
 			Example: `  starter keys rotate`,
 			Args:    noArgs,
 			RunE:    func(cmd *cobra.Command, _ []string) error { return a.rotateKeys(cmd.Context()) },
@@ -161,6 +162,6 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]int{"resealed": resealed})
 	}
-	a.tell("Added a key to %s and sealed %d secrets with it. Restart the workers.", file, resealed)
+	a.tell("Added a key to %s and sealed %d secrets with it.", file, resealed)
 	return nil
 }

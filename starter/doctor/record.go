@@ -157,7 +157,7 @@ func (e *examination) examineCredentials(ctx context.Context) {
 		e.failWith(checkCredentials, err, "may the role read the table credentials?")
 	case len(unopened) > 0:
 		e.fail(checkCredentials, usage,
-			"set JAMF_ACCESS_KEYSET to the keyset that sealed them; if it is lost, `starter reconnect NAME` seals new credentials",
+			"set JAMF_ACCESS_KEYSET to the keyset that sealed them; if it is lost, `starter reconnect NAME --client-id ID` seals new credentials, and for a connection through Truto `starter reconnect NAME` with TRUTO_API_TOKEN",
 			"the keyset does not open the credentials of %d of %d connections: %s", len(unopened), sealed, strings.Join(atMost(unopened, 5), ", "))
 	default:
 		e.ok(checkCredentials, "the keyset opens those of all %d connections", sealed)
