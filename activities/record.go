@@ -145,24 +145,18 @@ type DisconnectInput struct {
 
 // Disconnect destroys a connection's credentials, and its record if asked to.
 func (a *Activities) Disconnect(ctx context.Context, in DisconnectInput) error {
+	disconnect := a.Record.Disconnect
+	if in.Erase {
+		disconnect = a.Record.Erase
+	}
 	_, err := alive(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
-		if err := a.disconnect(ctx, in); err != nil {
+		if err := disconnect(ctx, in.ConnectionID); err != nil {
 			return struct{}{}, err
 		}
 		activity.GetLogger(ctx).Info("The connection is disconnected", "erased", in.Erase)
 		return struct{}{}, a.tell(ctx, in.ConnectionID)
 	})
 	return err
-}
-
-func (a *Activities) disconnect(ctx context.Context, in DisconnectInput) error {
-	if !in.Erase {
-		return a.Record.Disconnect(ctx, in.ConnectionID)
-	}
-	if err := a.Record.DestroyCredentials(ctx, in.ConnectionID); err != nil {
-		return err
-	}
-	return a.Record.Erase(ctx, in.ConnectionID)
 }
 
 // DiscardConnection removes a connection that could not be connected, so that

@@ -238,11 +238,23 @@ func deleteCredentials(ctx context.Context, tx *sqlx.Tx, connectionID int64) err
 	return err
 }
 
-// DestroyCredentials destroys the credentials of a connection that is to be
-// erased. That takes as long as there is recorded of it, and credentials that
-// go with it are there until its end. It gives no notice: nobody is told what
-// is erased. Twice is as good as once.
-func (d *DB) DestroyCredentials(ctx context.Context, connectionID int64) error {
+// Erase destroys a connection's credentials, and then removes it with everything
+// recorded of it, which takes as long as that is much. Twice is as good as once.
+func (d *DB) Erase(ctx context.Context, connectionID int64) error {
+	if err := d.destroyCredentials(ctx, connectionID); err != nil {
+		return err
+	}
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM connections WHERE id = $1`, connectionID); err != nil {
+			return err
+		}
+		return clearStaging(ctx, tx, connectionID)
+	})
+}
+
+// destroyCredentials does not wait for the end of an erasing, and gives no
+// notice: nobody is told that a record is kept which is not.
+func (d *DB) destroyCredentials(ctx context.Context, connectionID int64) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		_, err := lockConnection(ctx, tx, connectionID)
 		if errors.Is(err, ErrNotFound) {
@@ -255,17 +267,6 @@ func (d *DB) DestroyCredentials(ctx context.Context, connectionID int64) error {
 			return err
 		}
 		return deleteCredentials(ctx, tx, connectionID)
-	})
-}
-
-// Erase removes a connection and everything recorded of it. Twice is as good
-// as once.
-func (d *DB) Erase(ctx context.Context, connectionID int64) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM connections WHERE id = $1`, connectionID); err != nil {
-			return err
-		}
-		return clearStaging(ctx, tx, connectionID)
 	})
 }
 

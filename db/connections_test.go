@@ -149,7 +149,7 @@ func TestCredentialsAreDestroyedBeforeTheRecordIsErased(t *testing.T) {
 	accounts := one[string](r, `SELECT string_agg(a::text, '') FROM accounts a`)
 	notices := one[int](r, `SELECT count(*) FROM notices`)
 	for range 2 {
-		require.NoError(t, r.DestroyCredentials(r.ctx, c.ID))
+		require.NoError(t, r.destroyCredentials(r.ctx, c.ID))
 		for _, table := range []string{"credentials", "credential_candidates"} {
 			require.Zero(t, one[int](r, `SELECT count(*) FROM `+table), table)
 		}
@@ -158,7 +158,7 @@ func TestCredentialsAreDestroyedBeforeTheRecordIsErased(t *testing.T) {
 		require.Equal(t, notices, one[int](r, `SELECT count(*) FROM notices`), "nobody is told that its record is kept")
 	}
 	require.NoError(t, r.Erase(r.ctx, c.ID))
-	require.NoError(t, r.DestroyCredentials(r.ctx, c.ID))
+	require.NoError(t, r.destroyCredentials(r.ctx, c.ID))
 }
 
 func TestEraseLeavesNoTrace(t *testing.T) {

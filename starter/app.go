@@ -46,21 +46,22 @@ func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.err, format+"\n", args...)
 }
 
-// report shows how a command failed.
-func (a *app) report(f *failure) {
-	if a.format == output.JSON {
+// report shows how a command failed: on standard error, if not as the one
+// document on standard output.
+func (a *app) report(f *failure, brokenOff bool) {
+	if a.format == output.JSON && !brokenOff {
 		output.WriteJSON(a.out, f)
 		return
 	}
-	a.say("Error: %s", output.Clean(f.Message))
+	a.say("Error: %s", output.CleanLines(f.Message))
 	if f.Hint != "" {
 		a.say("  %s", f.Hint)
 	}
 }
 
 // record opens the record. Its schema has to be up to date: a worker, `dev`
-// and `migrate` see to that.
-func (a *app) record(ctx context.Context) (*db.DB, error) {
+// and `migrate` see to that. Options are for a command that opens it first.
+func (a *app) record(ctx context.Context, options ...db.Option) (*db.DB, error) {
 	if a.openRecord != nil {
 		return a.openRecord, nil
 	}
@@ -68,7 +69,7 @@ func (a *app) record(ctx context.Context) (*db.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := a.openWith(ctx, s)
+	record, err := a.openWith(ctx, s, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (a *app) record(ctx context.Context) (*db.DB, error) {
 
 // openWith opens the record as it is. A keyset is used where there is one;
 // what needs one says so.
-func (a *app) openWith(ctx context.Context, s settings.Settings) (*db.DB, error) {
+func (a *app) openWith(ctx context.Context, s settings.Settings, more ...db.Option) (*db.DB, error) {
 	databaseURL, err := s.DatabaseURL()
 	if err != nil {
 		return nil, err
@@ -98,9 +99,14 @@ func (a *app) openWith(ctx context.Context, s settings.Settings) (*db.DB, error)
 	case err == nil:
 		options = append(options, db.WithKeyset(keyset))
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return nil, unusableKeyset(err)
 	}
-	return db.Open(ctx, databaseURL, options...)
+	return db.Open(ctx, databaseURL, append(options, more...)...)
+}
+
+func unusableKeyset(err error) *failure {
+	return &failure{Code: "usage", Message: err.Error(),
+		Hint: "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"}
 }
 
 // temporal connects to Temporal.
@@ -137,18 +143,42 @@ func (a *app) terminal() (*os.File, bool) {
 
 // prompt asks a person for one line. It reads no further than the line's end,
 // since a secret may be next.
-func (a *app) prompt(question string) (string, error) {
+func (a *app) prompt(ctx context.Context, question string) (string, error) {
 	fmt.Fprint(a.err, question)
-	var line []byte
-	next := make([]byte, 1)
-	for {
-		n, err := a.in.Read(next)
-		if n == 1 && next[0] == '\n' {
-			return strings.TrimSpace(string(line)), nil
+	return typed(ctx, a, func() (string, error) {
+		var line []byte
+		next := make([]byte, 1)
+		for {
+			n, err := a.in.Read(next)
+			if n == 1 && next[0] == '\n' {
+				return strings.TrimSpace(string(line)), nil
+			}
+			if err != nil {
+				return "", err
+			}
+			line = append(line, next[:n]...)
 		}
-		if err != nil {
-			return "", err
-		}
-		line = append(line, next[:n]...)
+	})
+}
+
+// typed is what is read from standard input, unless ctx ends before. Such a read
+// cannot be cancelled, so it is left behind.
+func typed[T any](ctx context.Context, a *app, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		answers <- answer{value, err}
+	}()
+	select {
+	case answer := <-answers:
+		return answer.value, answer.err
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		var none T
+		return none, &failure{Code: "unexpected", Message: "stopped before it was answered", Hint: "nothing was changed"}
 	}
 }

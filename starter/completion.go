@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
 	"jamf-access-review/starter/output"
 )
 
@@ -19,15 +20,18 @@ const (
 )
 
 // completed has the shell complete the arguments of a command and of those
-// below it: connection names where its usage says NAME, files where it says
-// FILE, and nothing elsewhere.
+// below it: the names of connections, or of subscriptions, where its usage says
+// NAME, files where it says FILE, and nothing elsewhere.
 func (a *app) completed(cmd *cobra.Command) {
 	_, arguments, _ := strings.Cut(cmd.Use, " ")
 	switch {
-	case cmd.Name() == "connect": // whose name is a new one
+	case cmd.Name() == "connect", cmd.Name() == "add": // whose name is a new one
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	case strings.HasPrefix(strings.TrimPrefix(arguments, "["), "NAME"):
-		cmd.ValidArgsFunction = a.completeName
+		cmd.ValidArgsFunction = a.completeName(connectionNames)
+		if cmd.Parent().Name() == "notify" {
+			cmd.ValidArgsFunction = a.completeName(subscriptionNames)
+		}
 	case strings.HasPrefix(arguments, "FILE"):
 	default:
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -47,21 +51,37 @@ func (a *app) completed(cmd *cobra.Command) {
 	}
 }
 
-// completeName completes the name of a connection. Whatever keeps it from
-// that, it says nothing: somebody is typing.
-func (a *app) completeName(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+// completeName completes a name. Whatever keeps it from that, it says nothing:
+// somebody is typing.
+func (a *app) completeName(names func(ctx context.Context, record *db.DB, begun string) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+		defer cancel()
+		record, err := a.record(ctx)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		found, err := names(ctx, record, begun)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
-	defer cancel()
-	record, err := a.record(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+func connectionNames(ctx context.Context, record *db.DB, begun string) ([]string, error) {
+	return record.ConnectionNames(ctx, begun, completions)
+}
+
+func subscriptionNames(ctx context.Context, record *db.DB, begun string) (names []string, err error) {
+	subscriptions, err := record.Subscriptions(ctx)
+	for _, s := range subscriptions {
+		if strings.HasPrefix(s.Name, begun) && len(names) < completions {
+			names = append(names, s.Name)
+		}
 	}
-	names, err := record.ConnectionNames(ctx, begun, completions)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names, err
 }

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"crypto/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,26 @@ func TestConnectionNamesAreCompleted(t *testing.T) {
 	}
 	offers, _ := s.complete("connect", "")
 	require.Empty(t, offers, "it is to be a new name")
+}
+
+func TestSubscriptionNamesAreCompleted(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	name := "to-" + rand.Text()
+	s.with("JAMF_ACCESS_NOTIFY_URL=https://hooks.example.com/canary-secret-path").ok("notify", "add", name, "--org", s.org)
+	s.connect()
+	for _, command := range []string{"test", "deliveries", "remove"} {
+		await(t, "the name", func() bool {
+			offers, directive := s.complete("notify", command, name[:len(name)-1])
+			require.Equal(t, offersOnly, directive)
+			return slices.Contains(offers, name)
+		})
+		offers, _ := s.complete("notify", command, s.name)
+		require.Empty(t, offers, "that is a connection")
+	}
+	offers, _ := s.complete("notify", "add", "")
+	require.Empty(t, offers, "it is to be a new name")
+	s.ok("notify", "remove", name)
 }
 
 func TestFlagsAreCompleted(t *testing.T) {

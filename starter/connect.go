@@ -90,10 +90,10 @@ func (a *app) connect(ctx context.Context, name string, o connectOptions) error 
 	}
 	way := a.ways()[o.via]
 	a.say(whatConnecting, name, way.privileges)
-	if err := a.confirmAdmin(o.confirmed); err != nil {
+	if err := a.confirmAdmin(ctx, o.confirmed); err != nil {
 		return err
 	}
-	n, err := way.target(o)
+	n, err := way.target(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -130,14 +130,14 @@ func (o connectOptions) check(name string) error {
 	return nil
 }
 
-func (a *app) confirmAdmin(confirmed bool) error {
+func (a *app) confirmAdmin(ctx context.Context, confirmed bool) error {
 	if confirmed {
 		return nil
 	}
 	if _, ok := a.terminal(); !ok {
 		return &failure{Code: "usage", Message: "not confirmed that you have admin access to this Jamf", Hint: "pass --confirm-admin"}
 	}
-	answer, err := a.prompt("I have admin access to this Jamf [y/N]: ")
+	answer, err := a.prompt(ctx, "I have admin access to this Jamf [y/N]: ")
 	if err != nil {
 		return err
 	}
@@ -148,14 +148,14 @@ func (a *app) confirmAdmin(confirmed bool) error {
 }
 
 // required asks for what a flag did not give, where somebody is there.
-func (a *app) required(flag, what, value string) (string, error) {
+func (a *app) required(ctx context.Context, flag, what, value string) (string, error) {
 	if value != "" {
 		return value, nil
 	}
 	if _, ok := a.terminal(); !ok {
 		return "", usagef("%s is required", flag)
 	}
-	answer, err := a.prompt(what + ": ")
+	answer, err := a.prompt(ctx, what+": ")
 	if err != nil {
 		return "", err
 	}
@@ -165,6 +165,9 @@ func (a *app) required(flag, what, value string) (string, error) {
 	return answer, nil
 }
 
+// unbegun is how long a connect may take from its record to its workflow.
+const unbegun = time.Minute
+
 // create records the new connection. A name that was left behind by a connect
 // that died before its workflow began is taken over.
 func (a *app) create(ctx context.Context, record *db.DB, t client.Client, n db.NewConnection) (db.Connection, error) {
@@ -173,7 +176,7 @@ func (a *app) create(ctx context.Context, record *db.DB, t client.Client, n db.N
 		return c, err
 	}
 	old, findErr := record.Connection(ctx, n.Name)
-	if findErr != nil || old.State != db.Connecting || time.Since(old.CreatedAt) < time.Minute {
+	if findErr != nil || old.State != db.Connecting || time.Since(old.CreatedAt) < unbegun {
 		return c, err
 	}
 	if busy, findErr := running(ctx, t, workflows.ConnectJamfID(n.Name)); busy || findErr != nil {
@@ -191,10 +194,15 @@ func (a *app) runConnect(ctx context.Context, record *db.DB, t client.Client, c 
 	if err != nil {
 		return errors.Join(err, record.EraseConnecting(ctx, c.ID))
 	}
+	return a.awaitConnect(ctx, t, c, run)
+}
+
+// awaitConnect waits for ConnectJamf, and prints what became of it.
+func (a *app) awaitConnect(ctx context.Context, t client.Client, c db.Connection, run client.WorkflowRun) error {
 	a.say("Connecting %s (%s)", c.Name, output.Clean(c.BaseURL))
 	following := a.follow(ctx, t, run.GetID())
 	var result workflows.ConnectJamfResult
-	err = run.Get(ctx, &result)
+	err := run.Get(ctx, &result)
 	following.stop()
 	if ctx.Err() != nil {
 		return &failure{Code: "unexpected", Message: "stopped watching; connecting goes on", Hint: "`starter status " + c.Name + "` shows what becomes of it"}

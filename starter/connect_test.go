@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"regexp"
@@ -441,6 +442,8 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		"no such command":           {[]string{"conect"}, "conect"},
 		"no such subcommand":        {[]string{"staff", "imprt"}, "imprt"},
+		"no command":                {nil, "without one of its commands"},
+		"no subcommand":             {[]string{"notify"}, "starter notify"},
 		"no such flag":              {[]string{"list", "--al"}, "--al"},
 		"no such output":            {[]string{"list", "--output", "yaml", "-o", "json"}, "yaml"},
 		"no name":                   {[]string{"status"}, "name of one connection"},
@@ -548,4 +551,22 @@ func TestServersThatDoNotAnswerAreNamed(t *testing.T) {
 		require.Equal(t, "active", ask[statusDoc](c, "status", s.name).State)
 		require.NotEmpty(t, ask[[]userDoc](c, "users", s.name))
 	})
+}
+
+// Whoever reads the output as JSON sees that it is not whole, and no second
+// document after it.
+func TestAListThatBreaksOffIsNotFollowedByAnotherDocument(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	w.mustStartWorker(t)
+	s := w.setup(t)
+	s.connect()
+	w.exec(t, `ALTER TABLE accounts ALTER COLUMN name DROP NOT NULL`)
+	w.exec(t, `UPDATE accounts SET name = NULL WHERE username = $1`, username("cleo"))
+	r := s.run("users", s.name, "-o", "json")
+	require.Equal(t, 1, r.code, "%s", r)
+	require.Contains(t, r.stdout, username("ada"))
+	require.NotContains(t, r.stdout, `"error"`)
+	require.False(t, json.Valid([]byte(r.stdout)))
+	require.Contains(t, r.stderr, "breaks off")
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/sethvargo/go-retry"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -23,19 +24,42 @@ import (
 const acceptedUpdateLost = "AcceptedUpdateCompletedWorkflow"
 
 // update sends an update to a connection's AccessSync, starting that workflow
-// again if somebody ended it, and waits for the result. When the sync that
-// answers it belongs to the workflow's next run, it is sent there too: under
-// one update id it is one request.
+// again if somebody ended it, and waits for the result. It is sent again where
+// the workflow's next run answers it, and where Temporal takes no more updates
+// of one run for now: under one update id it is one request.
 func update(ctx context.Context, t client.Client, c db.Connection, name string, input any) (activities.SyncResult, error) {
 	id := uuid.NewString()
-	for {
+	// Most often the next run is there at once; one that has ended may also wait
+	// for a reconnect.
+	pause := retry.WithJitterPercent(20, retry.WithCappedDuration(time.Second, retry.NewExponential(10*time.Millisecond)))
+	result, err := retry.DoValue(ctx, pause, func(ctx context.Context) (activities.SyncResult, error) {
 		result, err := updateOnce(ctx, t, c, name, id, input)
-		if app, ok := errors.AsType[*temporal.ApplicationError](err); ok &&
-			(app.Type() == workflows.ErrorSuperseded || app.Type() == acceptedUpdateLost) {
-			continue
+		switch {
+		case superseded(err):
+			err = retry.RetryableError(err)
+		case untaken(err) && ctx.Err() == nil:
+			// A Temporal that does not answer ends the same way.
+			if _, err := running(ctx, t, workflows.AccessSyncID(c.Name)); err != nil {
+				return result, err
+			}
+			err = retry.RetryableError(err)
 		}
-		return result, failureAt(c.Source, err)
-	}
+		return result, err
+	})
+	return result, failureAt(c.Source, err)
+}
+
+func superseded(err error) bool {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && (app.Type() == workflows.ErrorSuperseded || app.Type() == acceptedUpdateLost)
+}
+
+// untaken says whether an update may not have been taken: Temporal has so many
+// in one run, and the SDK has tried for a minute.
+func untaken(err error) bool {
+	_, exhausted := errors.AsType[*serviceerror.ResourceExhausted](err)
+	_, late := errors.AsType[*client.WorkflowUpdateServiceTimeoutOrCanceledError](err)
+	return exhausted || late
 }
 
 func updateOnce(ctx context.Context, t client.Client, c db.Connection, name, id string, input any) (activities.SyncResult, error) {

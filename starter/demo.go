@@ -43,8 +43,9 @@ what a person would look at, and where, and stays up until Ctrl-C. Nobody in it
 exists.
 
 Its data stays in JAMF_ACCESS_HOME (.local by default), and a second demo goes
-on with it. The first start on a machine builds Temporal's own server, which
-takes a few minutes once.`,
+on with it; after a disconnect, or with another --jamf-port, it begins anew. The
+first start on a machine builds Temporal's own server, which takes a few minutes
+once.`,
 		Example: `  starter demo
   starter demo --via truto
   starter demo --accounts 2000 --exit`,
@@ -149,6 +150,10 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 	err := a.syncDemo(ctx, simulated)
 	a.out = out
 	if err != nil {
+		// What has told of it was discarded.
+		if f, ok := errors.AsType[*failure](err); ok {
+			f.reported = f.reported && a.format != output.JSON
+		}
 		return err
 	}
 	views, err := a.monitorViews(ctx, simulated.Name)
@@ -184,7 +189,7 @@ What to try, in another terminal in this folder
   go run ./starter doctor %[5]s
   go run ./starter resync %[5]s
   go run ./starter changes %[5]s
-  go run ./starter monitors %[5]s --check; echo "exit status $?"
+  go run ./starter monitors %[5]s --check
   go run ./starter pause %[5]s`
 
 // demoView is what demo prints as JSON.
@@ -202,6 +207,8 @@ func demoPage(st *stack.Stack, simulated *simulation) string {
 }
 
 // syncDemo imports the roster, and connects the simulated source or syncs it.
+// What the last demo left goes on where it can, and is connected anew where it
+// was disconnected or the source is at another address.
 func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 	record, err := a.record(ctx)
 	if err != nil {
@@ -210,12 +217,28 @@ func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 	if err := record.ImportRoster(ctx, simulated.Organization, simulated.roster(time.Now())); err != nil {
 		return err
 	}
-	_, err = record.Connection(ctx, simulated.Name)
+	c, err := record.Connection(ctx, simulated.Name)
 	if errors.Is(err, db.ErrNotFound) {
 		return a.connectDemo(ctx, record, simulated.NewConnection)
 	}
 	if err != nil {
 		return err
+	}
+	t, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	connecting, err := running(ctx, t, workflows.ConnectJamfID(c.Name))
+	switch {
+	case err != nil:
+		return err
+	case c.BaseURL != simulated.BaseURL, c.State == db.Disconnected, c.State == db.Connecting && !connecting:
+		if err := a.disconnect(ctx, c.Name, true); err != nil {
+			return err
+		}
+		return a.connectDemo(ctx, record, simulated.NewConnection)
+	case c.State == db.Connecting:
+		return a.awaitConnect(ctx, t, c, t.GetWorkflow(ctx, workflows.ConnectJamfID(c.Name), ""))
 	}
 	return a.resync(ctx, simulated.Name, false, workflows.ResyncRequest{AcceptRemovals: true})
 }

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -32,6 +33,9 @@ func TestDemo(t *testing.T) {
 			h := newHome(t, name)
 			t.Run("ends by itself and leaves nothing running", h.demoEnds)
 			t.Run("keeps its data and ends on Ctrl-C", h.demoStaysUp)
+			t.Run("begins anew after a disconnect, and elsewhere", h.demoBeginsAnew)
+			t.Run("goes on with a connect that it was stopped in", h.demoGoesOnConnecting)
+			t.Run("says as JSON how its sync failed", h.demoFails)
 			t.Run("shows the same through Truto", h.demoThroughTruto)
 			t.Run("names the flag of a port that is taken", h.demoWithTakenPorts)
 		})
@@ -41,8 +45,15 @@ func TestDemo(t *testing.T) {
 func TestDevIsAStackForEveryOtherCommand(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, "")
-	p := h.start(t, "dev", "--temporal-port", "0", "--ui-port", "0", "--postgres-port", "0")
-	await(t, "the stack to be up", func() bool { return strings.Contains(p.stdout.String(), "Ctrl-C ends it") || p.ended() })
+	dev := func(more ...string) *stack {
+		p := h.start(t, append(append([]string{"dev"}, anyPorts...), more...)...)
+		await(t, "the stack to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
+		return p
+	}
+	p := dev("-o", "json")
+	require.Equal(t, h.data(), document[map[string]string](t, result{stdout: p.stdout.String(), stderr: p.stderr.String()})["home"])
+	require.Zero(t, p.interrupt(t), "%s", p)
+	p = dev()
 	require.Contains(t, p.stdout.String(), "Temporal UI   http://127.0.0.1:")
 	s := setup(t)
 	c := h.cli(t)
@@ -52,6 +63,35 @@ func TestDevIsAStackForEveryOtherCommand(t *testing.T) {
 	h.requireNothingRuns(t)
 	failed := c.refuse(5, "unreachable", "list")
 	require.Contains(t, failed.Hint, "starter dev")
+}
+
+// The first start takes minutes, and what is wrong is said before their end.
+func TestTheFirstStart(t *testing.T) {
+	t.Parallel()
+	unbuilt := func(t *testing.T, goTool string) *home {
+		h := newHome(t, "")
+		require.NoError(t, os.RemoveAll(filepath.Join(h.dir, "cache")))
+		require.NoError(t, os.Mkdir(filepath.Join(h.dir, "bin"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(h.dir, "bin", "go"), []byte("#!/bin/sh\n"+goTool), 0o755))
+		h.path = filepath.Join(h.dir, "bin") + ":"
+		return h
+	}
+	t.Run("a taken port is named while Temporal is built", func(t *testing.T) {
+		t.Parallel()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close()
+		port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+		p := unbuilt(t, "exec sleep 1000").demo(t, "--postgres-port", port)
+		require.Equal(t, 2, p.exit(t), "%s", p)
+		require.Contains(t, p.stderr.String(), port)
+	})
+	t.Run("a build that fails is quoted line by line", func(t *testing.T) {
+		t.Parallel()
+		p := unbuilt(t, "echo one; echo two; exit 1").demo(t)
+		require.Equal(t, 1, p.exit(t), "%s", p)
+		require.Contains(t, p.stderr.String(), "one\n  two\n")
+	})
 }
 
 func orSelf(name string) string {
@@ -68,6 +108,8 @@ func orSelf(name string) string {
 type home struct {
 	dir        string
 	credential *syscall.Credential
+	// path comes before the PATH.
+	path string
 }
 
 // newHome makes a fresh home for a user, "" for the one who runs the tests.
@@ -119,7 +161,7 @@ func (h *home) linkPrograms(t *testing.T) {
 
 func (h *home) env() []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir, "XDG_CACHE_HOME=" + filepath.Join(h.dir, "cache"),
+		"PATH=" + h.path + os.Getenv("PATH"), "HOME=" + h.dir, "XDG_CACHE_HOME=" + filepath.Join(h.dir, "cache"),
 		"JAMF_ACCESS_HOME=" + h.data(),
 	}
 }
@@ -236,6 +278,7 @@ func (h *home) demoEnds(t *testing.T) {
 		require.Contains(t, p.stdout.String(), shown)
 	}
 	require.Contains(t, p.stderr.String(), "starting PostgreSQL")
+	require.NotContains(t, p.stdout.String(), "$?", "it is 1 of every failure, after go run")
 }
 
 func (h *home) demoStaysUp(t *testing.T) {
@@ -251,9 +294,73 @@ func (h *home) demoStaysUp(t *testing.T) {
 	require.Equal(t, "active", ask[statusDoc](c, "status", "demo").State)
 	require.Equal(t, "applied", ask[syncedDoc](c, "resync", "demo").Sync.Outcome)
 	require.Equal(t, 7, c.run("monitors", "demo", "--check").code)
+	c.ok("disconnect", "demo")
 
 	require.Zero(t, p.interrupt(t), "%s", p)
 	require.Empty(t, h.processes(t), "it ends what it started before it ends")
+}
+
+// demoBeginsAnew runs after a demo whose connection was disconnected.
+func (h *home) demoBeginsAnew(t *testing.T) {
+	for _, more := range [][]string{nil, {"--jamf-port", strconv.Itoa(freePort(t))}} {
+		p := h.demo(t, append(more, "--exit")...)
+		require.Zero(t, p.exit(t), "%s", p)
+		require.Contains(t, p.stdout.String(), "Sync 1: ")
+	}
+	p := h.demo(t, "--exit")
+	require.Zero(t, p.exit(t), "%s", p)
+	require.Contains(t, p.stdout.String(), "Sync 2: ", "it is still there")
+}
+
+// demoGoesOnConnecting has something that never answers stand where the
+// simulated Jamf Pro will be.
+func (h *home) demoGoesOnConnecting(t *testing.T) {
+	var state struct{ Ports map[string]int }
+	content, err := os.ReadFile(filepath.Join(h.data(), "demo.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &state))
+	silent, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", state.Ports["jamf"]))
+	require.NoError(t, err)
+	defer silent.Close()
+	p := h.start(t, append([]string{"dev"}, anyPorts...)...)
+	await(t, "the stack to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
+	c := h.cli(t)
+	c.ok("disconnect", "demo", "--erase")
+	connecting := exec.Command(program("starter"), "connect", "demo", "--jamf-url", "http://"+silent.Addr().String(), "--client-id", "demo-client", "--confirm-admin")
+	connecting.Env = append(h.env(), "JAMF_CLIENT_SECRET=demo-secret")
+	require.NoError(t, connecting.Start())
+	await(t, "the connect", func() bool { return c.run("status", "demo").code == 0 })
+	require.NoError(t, connecting.Process.Signal(os.Interrupt))
+	_ = connecting.Wait()
+	require.Equal(t, "connecting", ask[statusDoc](c, "status", "demo").State)
+	require.Zero(t, p.interrupt(t), "%s", p)
+
+	require.NoError(t, silent.Close())
+	p = h.demo(t, "--exit")
+	require.Zero(t, p.exit(t), "%s", p)
+	require.Contains(t, p.stdout.String(), "Sync 1: ")
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// demoFails has the simulated Jamf Pro say that nobody is left in it.
+func (h *home) demoFails(t *testing.T) {
+	file := filepath.Join(h.data(), "demo.json")
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, bytes.Replace(before, []byte(`"accounts":12`), []byte(`"accounts":0`), 1), 0o600))
+	p := h.demo(t, "--exit", "-o", "json")
+	require.Equal(t, 9, p.exit(t), "%s", p)
+	failed := document[refused](t, result{stdout: p.stdout.String(), stderr: p.stderr.String()})
+	require.Equal(t, "inconsistent_source", failed.Error)
+	require.NotEmpty(t, failed.Message)
+	require.NoError(t, os.WriteFile(file, before, 0o600))
 }
 
 func (h *home) demoThroughTruto(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"jamf-access-review/db"
 	"jamf-access-review/db/localpostgres"
+	"jamf-access-review/starter/output"
 	"jamf-access-review/starter/stack"
 	"jamf-access-review/worker/settings"
 	"jamf-access-review/workflows/localtemporal"
@@ -52,7 +53,25 @@ func (a *app) dev(ctx context.Context, c stack.Config) error {
 	if err != nil {
 		return err
 	}
-	a.tell(`
+	if a.format == output.JSON {
+		if err := output.WriteJSON(a.out, devView{st.TemporalAddress, st.UIAddress, s.Home}); err != nil {
+			return errors.Join(err, st.Stop())
+		}
+	} else {
+		a.tell(devIsUp, st.UIAddress, s.Home)
+	}
+	a.say("\nCtrl-C ends it; the data stays.")
+	return a.stayUp(ctx, st)
+}
+
+// devView is what dev prints as JSON.
+type devView struct {
+	Temporal   string `json:"temporal"`
+	TemporalUI string `json:"temporal_ui"`
+	Home       string `json:"home"`
+}
+
+const devIsUp = `
 The local stack is up.
 
   Temporal UI   %s
@@ -61,11 +80,7 @@ The local stack is up.
 In another terminal, in this folder:
 
   go run ./starter connect NAME --jamf-url https://NAME.jamfcloud.com --client-id ID
-  go run ./starter staff import staff.csv
-
-Ctrl-C ends it; the data stays.`, st.UIAddress, s.Home)
-	return a.stayUp(ctx, st)
-}
+  go run ./starter staff import staff.csv`
 
 // startStack starts the local stack, saying what it does.
 func (a *app) startStack(ctx context.Context, s settings.Settings, c stack.Config) (*stack.Stack, error) {

@@ -38,31 +38,29 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	if err != nil {
 		return err
 	}
+	const erased = "disconnected, and its record is erased"
 	// Whatever runs for the connection ends first, so that it does not write
 	// to a record that is gone.
 	if c.State == db.Connecting {
-		err = t.CancelWorkflow(ctx, workflows.ConnectJamfID(name), "")
-		if err == nil {
-			// It ends as cancelled, which is an error.
-			_ = a.awaitEnd(ctx, t, workflows.ConnectJamfID(name))
+		if c, err = a.cancelConnect(ctx, record, t, c); errors.Is(err, db.ErrNotFound) {
+			return a.done(name, db.Disconnected, erased)
 		}
-	} else {
-		err = t.SignalWorkflow(ctx, workflows.AccessSyncID(name), "", workflows.DisconnectMessage, workflows.DisconnectRequest{Erase: erase})
-		if err == nil {
-			err = a.awaitEnd(ctx, t, workflows.AccessSyncID(name))
+		if err != nil {
+			return err
 		}
+	}
+	err = t.SignalWorkflow(ctx, workflows.AccessSyncID(name), "", workflows.DisconnectMessage, workflows.DisconnectRequest{Erase: erase})
+	if err == nil {
+		err = a.awaitEnd(ctx, t, workflows.AccessSyncID(name))
 	}
 	if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone {
 		return err
 	}
-	if erase || c.State == db.Connecting {
-		if err := record.DestroyCredentials(ctx, c.ID); err != nil {
-			return err
-		}
+	if erase {
 		if err := record.Erase(ctx, c.ID); err != nil {
 			return err
 		}
-		return a.done(name, db.Disconnected, "disconnected, and its record is erased")
+		return a.done(name, db.Disconnected, erased)
 	}
 	if err := record.Disconnect(ctx, c.ID); err != nil {
 		return err
@@ -73,6 +71,24 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	}
 	a.deliverNotices(ctx, routes)
 	return a.done(name, db.Disconnected, "disconnected; its credentials are destroyed and its record is kept")
+}
+
+// cancelConnect ends the connecting of a connection, of which nothing is left
+// then: db.ErrNotFound. If it was connected before that, it is returned as it is
+// now.
+func (a *app) cancelConnect(ctx context.Context, record *db.DB, t client.Client, c db.Connection) (db.Connection, error) {
+	err := t.CancelWorkflow(ctx, workflows.ConnectJamfID(c.Name), "")
+	if err == nil {
+		// It ends as cancelled, which is an error.
+		_ = a.awaitEnd(ctx, t, workflows.ConnectJamfID(c.Name))
+	}
+	if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone {
+		return c, err
+	}
+	if err := record.EraseConnecting(ctx, c.ID); err != nil {
+		return c, err
+	}
+	return record.ConnectionByID(ctx, c.ID)
 }
 
 // awaitEnd waits for the end of a workflow, showing what it does until then.

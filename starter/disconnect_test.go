@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +46,8 @@ func TestDisconnectKeepsTheRecordAndDestroysTheCredentials(t *testing.T) {
 	status := s.status()
 	require.Equal(t, "disconnected", status.State)
 	require.Nil(t, status.NextSyncAt)
+	require.Empty(t, status.Doing)
+	require.Empty(t, status.Reason)
 	require.Equal(t, users, s.users())
 	require.Equal(t, changes, s.changes())
 	require.Len(t, s.syncs(), 1)
@@ -140,6 +144,51 @@ func TestDisconnectEndsAConnectInFlight(t *testing.T) {
 	s.refuse(6, "not_found", "status", s.name)
 	s.jamf.SetLatency(0)
 	require.Equal(t, 1, s.connect().Sync.Number)
+}
+
+func TestAConnectThatSomebodyEndedSaysSo(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.jamf.SetLatency(20 * time.Second)
+	waiting := make(chan result, 1)
+	go func() { waiting <- s.withSecret().run(s.connectArgs("-o", "json")...) }()
+	await(t, "the connect to be in flight", func() bool { return s.jamf.TokenRequests() > 0 })
+	require.Empty(t, s.status().Reason)
+	require.NoError(t, s.world.client.TerminateWorkflow(t.Context(), "connect-jamf/"+s.name, "", "a test"))
+	require.NotZero(t, (<-waiting).code)
+	status := s.status()
+	require.Equal(t, "connecting", status.State)
+	require.Empty(t, status.Doing)
+	require.Contains(t, status.Reason, "its workflow does not run")
+	require.Contains(t, status.Reason, "`starter disconnect "+s.name+"`")
+	s.ok("disconnect", s.name)
+	s.jamf.SetLatency(0)
+	require.Equal(t, 1, s.connect().Sync.Number)
+}
+
+// Between a look at the record and a word to Temporal, a connect may end well.
+func TestADisconnectAtTheEndOfAConnectKeepsTheRecord(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	hold := make(chan struct{})
+	s.jamf.SetFault(doing(func(r *http.Request) bool { return r.URL.Path == "/api/v1/accounts" }, func() { <-hold }))
+	connected := make(chan result, 1)
+	go func() { connected <- s.withSecret().run(s.connectArgs()...) }()
+	await(t, "the connect to be in flight", func() bool { return s.jamf.Requests()["/api/v1/jamf-pro-version"] > 0 })
+	release := sync.OnceFunc(func() { close(hold) })
+	temporal := s.world.interposed(t, func(_ context.Context, call string) error {
+		if call == "RequestCancelWorkflowExecution" {
+			release()
+			connected <- <-connected
+		}
+		return nil
+	})
+	s.with("TEMPORAL_ADDRESS="+temporal).ok("disconnect", s.name)
+	require.Zero(t, (<-connected).code)
+	require.Equal(t, "disconnected", s.status().State)
+	require.Len(t, s.users(), 4)
+	require.Zero(t, s.credentialsOnRecord())
+	require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_COMPLETED, s.workflowStatus())
 }
 
 // A message may come at any moment of a run, also at its very end, when the

@@ -93,7 +93,7 @@ func viewCheck(c doctor.Check) (checkView, *failure) {
 	if c.State != doctor.Failing {
 		return v, nil
 	}
-	failed := &failure{Code: contractCode(c.Code), Message: c.Message, Hint: hints[c.Code]}
+	failed := &failure{Code: contractCode(c.Code), Message: c.Message, Hint: advice(c.Source, c.Code)}
 	if c.Err != nil {
 		failed = failureOf(c.Err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/activities/directory/truto/trutotest"
 	"jamf-access-review/workflows"
 )
 
@@ -336,6 +337,49 @@ func TestDoctorOfATruto(t *testing.T) {
 	require.Empty(t, s.doctor(0, s.name).in("skipped"))
 	truto.RevokeToken(s.secret)
 	require.Contains(t, s.doctor(5, s.name).only(t, "failing", "url").Message, "API token")
+}
+
+// Through Truto nobody looks for the API client in Jamf Pro.
+func TestDoctorHasRemediesForTruto(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		upset         func(*trutotest.Server)
+		exit          int
+		check, remedy string
+	}{
+		"it is no Truto": {func(truto *trutotest.Server) {
+			truto.SetFault(faults.On("/", faults.Answer(http.StatusOK, "{}", "Content-Type", "application/json")))
+		}, 5, "url", "--truto-url"},
+		"Jamf rejects what Truto logs in with": {func(truto *trutotest.Server) {
+			truto.SetStatus(trutotest.NeedsReauth)
+			truto.SetRefresh(trutotest.RefreshFails)
+		}, 3, "token", "link token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, truto := trutoSetup(t)
+			s.connectViaTruto()
+			c.upset(truto)
+			found := s.doctor(c.exit, s.name).only(t, "failing", c.check)
+			require.Contains(t, found.Remedy, c.remedy)
+			require.NotContains(t, found.Remedy, "API roles and clients")
+		})
+	}
+}
+
+func TestAKeysetThatIsLostIsReplacedAsTheDoctorSays(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	w.mustStartWorker(t)
+	s := w.setup(t)
+	s.connect()
+	require.NoError(t, os.Remove(w.keyset()))
+	s.ok("keys", "create", w.keyset())
+	require.Contains(t, s.doctor(2).only(t, "failing", "credentials").Remedy, "`starter reconnect NAME --client-id ID`")
+	require.NotZero(t, s.reconnectWith(s.secret).code)
+	r := s.reconnectWith(s.secret, "--client-id", s.clientID)
+	require.Zero(t, r.code, "%s", r)
+	s.doctor(0, s.name)
 }
 
 // atAnotherTime serves a Jamf Pro whose clock is off.

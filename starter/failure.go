@@ -107,8 +107,10 @@ func failureOf(err error) *failure {
 		return &failure{Code: "usage", Message: err.Error(),
 			Hint: "`starter migrate --grant-to ROLE`, run as the owner of the schema, grants what commands need"}
 	}
-	if e, ok := errors.AsType[*serviceerror.Unavailable](err); ok {
-		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + e.Error(), Hint: "is it running?"}
+	_, unavailable := errors.AsType[*serviceerror.Unavailable](err)
+	_, late := errors.AsType[*serviceerror.DeadlineExceeded](err)
+	if unavailable || late {
+		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + err.Error(), Hint: "is it running?"}
 	}
 	return &failure{Code: "unexpected", Message: err.Error(), Hint: ""}
 }

@@ -99,8 +99,8 @@ func viewStatus(o db.Overview) statusView {
 		next := seconds(*o.NextSyncAt)
 		v.NextSyncAt = &next
 	}
-	if late := o.Late(time.Now()); late > 0 && v.Reason == "" {
-		v.Reason = "its next sync is " + round(late) + " late: no worker runs, or somebody ended its workflow; `starter resync " + o.Name + "` starts it again"
+	if late := o.Late(time.Now()); late > 0 {
+		v.Reason = joined(v.Reason, "its next sync is "+round(late)+" late: no worker runs, or somebody ended its workflow; `starter resync "+o.Name+"` starts it again")
 	}
 	if o.LastSync != nil {
 		last := viewSync(*o.LastSync)

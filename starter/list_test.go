@@ -28,6 +28,9 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 	rejected.jamf.RevokeTokens()
 	rejected.failResync(3, "credentials_rejected")
 	w.exec(t, `UPDATE connections SET next_sync_at = now() - interval '1 hour' WHERE name = $1`, late.name)
+	require.Contains(t, late.status().Reason, "1h late")
+	w.exec(t, `UPDATE connections SET state_reason = 'failed' WHERE name = $1`, late.name)
+	require.Regexp(t, "failed; .* 1h late", late.status().Reason)
 	failing.ok("staff", "import", file(t, "email,name,exited_at\n"+email("ada")+",Canary,2026-01-01\n"), "--org", failing.org)
 	failing.resync()
 

@@ -25,7 +25,7 @@ in another state, when syncs begin to fail or go well again, when a sync is
 held, and when a monitor's state is another. Slack's incoming webhooks show them
 as text.`,
 		Args: group,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: a.help,
 	}
 	notify.AddCommand(newNotifyAdd(a), newNotifyList(a), newNotifyTest(a), newNotifyDeliveries(a), newNotifyRemove(a))
 	return notify
@@ -69,7 +69,7 @@ addresses and usernames of at most 50.`,
 }
 
 func (a *app) notifyAdd(ctx context.Context, name string, o notifyOptions) error {
-	n, made, err := a.newSubscription(name, o)
+	n, made, err := a.newSubscription(ctx, name, o)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (a *app) notifyAdd(ctx context.Context, name string, o notifyOptions) error
 }
 
 // newSubscription also says whether its secret was made here.
-func (a *app) newSubscription(name string, o notifyOptions) (n db.NewSubscription, made bool, err error) {
+func (a *app) newSubscription(ctx context.Context, name string, o notifyOptions) (n db.NewSubscription, made bool, err error) {
 	switch {
 	case !validName.MatchString(name):
 		return n, false, usagef("%q is no name for a subscription: letters, digits, dots, dashes and underscores, at most 63", name)
@@ -113,7 +113,7 @@ func (a *app) newSubscription(name string, o notifyOptions) (n db.NewSubscriptio
 		return n, false, usagef("only one of --url-file and --secret-file is standard input")
 	}
 	if o.url == "" {
-		if o.url, err = a.secret(webhookURL, o.urlFile); err != nil {
+		if o.url, err = a.secret(ctx, webhookURL, o.urlFile); err != nil {
 			return n, false, err
 		}
 	}
@@ -121,18 +121,18 @@ func (a *app) newSubscription(name string, o notifyOptions) (n db.NewSubscriptio
 	if err != nil {
 		return n, false, usagef("%s", err)
 	}
-	secret, made, err := a.signingSecret(o.secretFile)
+	secret, made, err := a.signingSecret(ctx, o.secretFile)
 	return db.NewSubscription{
 		Name: name, Organization: o.organization, Server: httpclient.Server(u), WithFindings: o.withFindings,
 		Webhook: db.Webhook{URL: u.String(), Secret: secret},
 	}, made, err
 }
 
-func (a *app) signingSecret(file string) (secret string, made bool, err error) {
+func (a *app) signingSecret(ctx context.Context, file string) (secret string, made bool, err error) {
 	if _, given := os.LookupEnv(signing.variable); !given && file == "" {
 		return webhook.NewSecret(), true, nil
 	}
-	if secret, err = a.secret(signing, file); err != nil {
+	if secret, err = a.secret(ctx, signing, file); err != nil {
 		return "", false, err
 	}
 	if err := webhook.CheckSecret(secret); err != nil {

@@ -80,7 +80,7 @@ func newKeys(a *app) *cobra.Command {
 never in the database. Whoever has both can read the credentials; without the
 keyset they are lost.`,
 		Args: group,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: a.help,
 	}
 	keys.AddCommand(
 		&cobra.Command{
@@ -98,9 +98,10 @@ keyset they are lost.`,
 		&cobra.Command{
 			Use:   "rotate",
 			Short: "Seal everything with a new key",
-			Long: `Rotate adds a key to the keyset's file and seals all credentials with it. The
-older keys stay in the file, so that workers that have not been restarted yet
-are able to open what they read; restart them, and they use the new key.`,
+			Long: `Rotate adds a key to the keyset's file and seals all credentials with it. Running
+workers read the file again when they meet a seal of the new key, and use it from
+then on; where they have a copy of the file, replace the copy. The older keys
+stay in it, for what workers seal until then.`,
 			Example: `  starter keys rotate`,
 			Args:    noArgs,
 			RunE:    func(cmd *cobra.Command, _ []string) error { return a.rotateKeys(cmd.Context()) },
@@ -132,19 +133,25 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	file := s.KeysetFile()
+	if file == "" {
+		return &failure{Code: "usage", Message: "the keyset is in the environment, where it cannot be replaced",
+			Hint: "put it in a file to rotate it, and set JAMF_ACCESS_KEYSET to the file's name, for the workers too"}
+	}
 	keyset, err := s.Keyset()
 	if err != nil {
-		return err
+		return unusableKeyset(err)
 	}
 	rotated, err := keyset.Rotated()
 	if err != nil {
 		return err
 	}
-	if err := rotated.Replace(s.KeysetFile()); err != nil {
+	// The file is replaced once there is a record to seal.
+	record, err := a.record(ctx, db.WithKeyset(rotated))
+	if err != nil {
 		return err
 	}
-	record, err := a.record(ctx)
-	if err != nil {
+	if err := rotated.Replace(file); err != nil {
 		return err
 	}
 	a.say("Sealing all credentials with the new key")
@@ -155,6 +162,6 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]int{"resealed": resealed})
 	}
-	a.tell("Added a key to %s and sealed %d secrets with it. Restart the workers.", s.KeysetFile(), resealed)
+	a.tell("Added a key to %s and sealed %d secrets with it.", file, resealed)
 	return nil
 }

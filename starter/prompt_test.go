@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -135,4 +136,51 @@ func TestReconnectAsksForTheSecret(t *testing.T) {
 	term.answer(secret)
 	require.Zero(t, term.exit(), "%s", term.shown())
 	require.NotContains(t, term.shown(), secret)
+}
+
+func TestCtrlCEndsACommandThatAsks(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	const confirm = "I have admin access to this Jamf [y/N]: "
+	given := []string{"connect", s.name, "--jamf-url", s.url, "--confirm-admin"}
+	for prompt, args := range map[string][]string{
+		confirm:                       {"connect", s.name},
+		"Jamf URL: ":                  {"connect", s.name, "--confirm-admin"},
+		"Client ID: ":                 given,
+		"Client secret (not shown): ": append(given, "--client-id", s.clientID),
+		"Webhook URL (not shown): ":   {"notify", "add", s.name},
+		"written.\r\n\r\n\r\n":        append(given, "--client-id", s.clientID, "--client-secret-file", "-"),
+	} {
+		t.Run(prompt, func(t *testing.T) {
+			t.Parallel()
+			term := s.in(t).atTerminal(args...)
+			term.awaitPrompt(prompt)
+			secret := strings.Contains(prompt, "not shown")
+			await(t, "the echo", func() bool { return term.echoes() != secret })
+			require.NoError(t, term.cmd.Process.Signal(os.Interrupt))
+			require.Equal(t, 1, term.exit(), "%s", term.shown())
+			require.Contains(t, term.shown(), "nothing was changed")
+			require.True(t, term.echoes(), "the terminal is left as it was")
+		})
+	}
+}
+
+// A named pipe that nobody writes to is waited for in the kernel.
+func TestASecondCtrlCEndsACommandThatCannotEndByItself(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, unix.Mkfifo(pipe, 0o600))
+	term := s.atTerminal(s.connectArgs("--client-secret-file", pipe)...)
+	await(t, "the command to have begun", func() bool { return strings.Contains(term.shown(), "Connecting") })
+	require.NoError(t, term.cmd.Process.Signal(os.Interrupt))
+	await(t, "its end", func() bool {
+		_ = term.cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-term.closed:
+			return true
+		default:
+			return false
+		}
+	})
 }

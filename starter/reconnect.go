@@ -78,7 +78,7 @@ func (a *app) reconnectJamf(ctx context.Context, record *db.DB, t client.Client,
 		}
 		o.clientID = current.ClientID
 	}
-	secret, err := a.secret(clientSecret, o.secretFile)
+	secret, err := a.secret(ctx, clientSecret, o.secretFile)
 	if err != nil {
 		return err
 	}
@@ -153,6 +153,6 @@ func (a *app) trutoCredentials(ctx context.Context, record *db.DB, c db.Connecti
 	if !given && o.tokenFile == "" && c.State != db.Disconnected {
 		return record.Credentials(ctx, c.ID)
 	}
-	token, err := a.secret(apiToken, o.tokenFile)
+	token, err := a.secret(ctx, apiToken, o.tokenFile)
 	return directory.Credentials{APIToken: token}, err
 }

@@ -3,16 +3,24 @@ package main_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	sdktemporal "go.temporal.io/sdk/temporal"
+	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
+	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/workflows"
 )
 
 func (s *subject) workflow() string { return "access-sync/" + s.name }
@@ -268,9 +276,85 @@ func TestResyncStartsAWorkflowThatSomebodyEnded(t *testing.T) {
 			s := setup(t)
 			s.connect()
 			require.NoError(t, end(t.Context(), s))
+			status := s.status()
+			require.Empty(t, status.Doing)
+			require.Contains(t, status.Reason, "its workflow does not run")
+			require.Contains(t, status.Reason, "`starter resync "+s.name+"`")
 			require.Equal(t, "applied", s.resync().Sync.Outcome)
+			status = s.status()
+			require.NotEmpty(t, status.Doing)
+			require.Empty(t, status.Reason)
 			s.ok("resume", s.name)
 			require.Equal(t, "active", s.status().State)
 		})
 	}
+}
+
+// A server takes a few updates of one run at a time. The SDK asks it for a
+// minute, and then gives up with this.
+func TestAResyncThatTemporalDoesNotTakeYetIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	var asked atomic.Int64
+	temporal := s.world.interposed(t, func(_ context.Context, call string) error {
+		if call == "ExecuteMultiOperation" && asked.Add(1) == 1 {
+			return serviceerror.NewDeadlineExceeded("full")
+		}
+		return nil
+	})
+	doc := ask[syncedDoc](s.with("TEMPORAL_ADDRESS="+temporal), "resync", s.name)
+	require.Equal(t, 2, doc.Sync.Number)
+
+	dead := s.world.interposed(t, func(_ context.Context, call string) error {
+		if call == "ExecuteMultiOperation" || call == "DescribeWorkflowExecution" {
+			return serviceerror.NewDeadlineExceeded("canary")
+		}
+		return nil
+	})
+	failed := s.with("TEMPORAL_ADDRESS="+dead).refuse(5, "unreachable", "resync", s.name)
+	require.Contains(t, failed.Message, "Temporal does not answer")
+}
+
+// A run that has ended, and waits for something, answers at once that the next
+// one will.
+func TestWhoIsToldToAskTheNextRunPauses(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	first := w.mustStartWorker(t)
+	s := w.setup(t)
+	s.connect()
+	require.NoError(t, first.end(syscall.SIGTERM))
+	require.NoError(t, w.client.TerminateWorkflow(t.Context(), s.workflow(), "", "a test"))
+	second := sdkworker.New(w.client, workflows.TaskQueue, sdkworker.Options{})
+	second.RegisterWorkflowWithOptions(func(ctx workflow.Context, in workflows.AccessSyncInput) error {
+		if err := workflow.SetUpdateHandler(ctx, workflows.ResyncMessage, func(workflow.Context, workflows.ResyncRequest) (activities.SyncResult, error) {
+			if in.Paused {
+				return activities.SyncResult{Number: 1}, nil
+			}
+			return activities.SyncResult{}, sdktemporal.NewNonRetryableApplicationError("a test", workflows.ErrorSuperseded, nil)
+		}); err != nil {
+			return err
+		}
+		workflow.GetSignalChannel(ctx, workflows.PauseMessage).Receive(ctx, nil)
+		in.Paused = true
+		return workflow.NewContinueAsNewError(ctx, workflows.AccessSync, in)
+	}, workflow.RegisterOptions{Name: workflows.AccessSync})
+	require.NoError(t, second.Start())
+	t.Cleanup(second.Stop)
+
+	const times = 8
+	var asked []time.Time
+	temporal := w.interposed(t, func(ctx context.Context, call string) error {
+		if call != "ExecuteMultiOperation" {
+			return nil
+		}
+		if asked = append(asked, time.Now()); len(asked) != times {
+			return nil
+		}
+		return w.client.SignalWorkflow(ctx, s.workflow(), "", workflows.PauseMessage, nil)
+	})
+	s.with("TEMPORAL_ADDRESS="+temporal).ok("resync", s.name)
+	require.GreaterOrEqual(t, len(asked), times)
+	require.Greater(t, asked[times-1].Sub(asked[0]), time.Second/2)
 }

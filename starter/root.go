@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"jamf-access-review/starter/output"
 )
 
 func newRoot(a *app) *cobra.Command {
@@ -21,7 +23,7 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          group,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          a.help,
 	}
 	root.PersistentFlags().VarP(&a.format, "output", "o", "table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%s", err) })
@@ -75,4 +77,12 @@ func group(cmd *cobra.Command, args []string) error {
 		return usagef("%s has no command %q", cmd.CommandPath(), args[0])
 	}
 	return nil
+}
+
+// help is what a command does that only has commands of its own.
+func (a *app) help(cmd *cobra.Command, _ []string) error {
+	if a.format == output.JSON {
+		return usagef("%s does nothing without one of its commands", cmd.CommandPath())
+	}
+	return cmd.Help()
 }

@@ -1,11 +1,13 @@
 package main_test
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
@@ -63,6 +65,26 @@ func TestConnectionsAreFoundByHowTheyAre(t *testing.T) {
 			require.Equal(t, `"`+value+`"`, string(run.SearchAttributes.IndexedFields[name].GetData()), name)
 		}
 	}
+}
+
+// A frontend of Temporal's does not know at once what was added.
+func TestAWorkerWaitsForSearchAttributesToBeKnown(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	asked := 0
+	w.settings = []string{"TEMPORAL_ADDRESS=" + w.interposed(t, func(_ context.Context, call string) error {
+		if call != "CountWorkflowExecutions" {
+			return nil
+		}
+		if asked++; asked > 4 {
+			return nil
+		}
+		return serviceerror.NewInvalidArgument("not known yet")
+	})}
+	w.mustStartWorker(t)
+	s := w.setup(t)
+	s.connect()
+	s.awaitFound("WorkflowType = 'AccessSync' AND JamfConnectionState = 'active'", 1)
 }
 
 // awaitFound waits until a query finds as many runs: what is written is found

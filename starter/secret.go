@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,8 +24,8 @@ var (
 
 // secret reads a secret from a file ("-" is standard input), from its variable,
 // or from a prompt without echo.
-func (a *app) secret(kind secretKind, file string) (string, error) {
-	secret, err := a.readSecret(kind, file)
+func (a *app) secret(ctx context.Context, kind secretKind, file string) (string, error) {
+	secret, err := a.readSecret(ctx, kind, file)
 	if err != nil {
 		return "", err
 	}
@@ -33,9 +35,9 @@ func (a *app) secret(kind secretKind, file string) (string, error) {
 	return secret, nil
 }
 
-func (a *app) readSecret(kind secretKind, file string) (string, error) {
+func (a *app) readSecret(ctx context.Context, kind secretKind, file string) (string, error) {
 	if file == "-" {
-		content, err := io.ReadAll(io.LimitReader(a.in, 64<<10))
+		content, err := typed(ctx, a, func() ([]byte, error) { return io.ReadAll(io.LimitReader(a.in, 64<<10)) })
 		return string(content), err
 	}
 	if file != "" {
@@ -55,7 +57,14 @@ func (a *app) readSecret(kind secretKind, file string) (string, error) {
 			Hint: fmt.Sprintf("pass %s, or set %s", kind.flag, kind.variable)}
 	}
 	fmt.Fprintf(a.err, "%s (not shown): ", strings.ToUpper(kind.name[:1])+kind.name[1:])
-	content, err := term.ReadPassword(int(terminal.Fd()))
-	fmt.Fprintln(a.err)
-	return string(content), err
+	fd := int(terminal.Fd())
+	echoing, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	content, err := typed(ctx, a, func() ([]byte, error) {
+		defer fmt.Fprintln(a.err)
+		return term.ReadPassword(fd)
+	})
+	return string(content), errors.Join(err, term.Restore(fd, echoing))
 }

@@ -18,7 +18,7 @@ func newStaff(a *app) *cobra.Command {
 		Use:   "staff",
 		Short: "Import or list the staff roster",
 		Args:  group,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:  a.help,
 	}
 	staff.AddCommand(newStaffImport(a), newStaffList(a))
 	return staff
@@ -52,7 +52,7 @@ evaluated again on what was last synced.`,
 }
 
 func (a *app) importStaff(ctx context.Context, file, organization string) error {
-	people, err := a.readRoster(file)
+	people, err := a.readRoster(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string) error 
 	return nil
 }
 
-func (a *app) readRoster(file string) ([]db.Person, error) {
+func (a *app) readRoster(ctx context.Context, file string) ([]db.Person, error) {
 	in := a.in
 	if file != "-" {
 		f, err := os.Open(file)
@@ -93,7 +93,7 @@ func (a *app) readRoster(file string) ([]db.Person, error) {
 		defer f.Close()
 		in = f
 	}
-	people, err := roster.Read(in)
+	people, err := typed(ctx, a, func() ([]db.Person, error) { return roster.Read(in) })
 	if e, ok := errors.AsType[*roster.Error](err); ok {
 		return nil, &failure{Code: "usage", Message: file + ": " + e.Error(), Hint: "nothing was imported; see `starter staff import --help`"}
 	}

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 
 	"jamf-access-review/db"
 	"jamf-access-review/starter/output"
@@ -55,41 +59,59 @@ func (a *app) statusNow(ctx context.Context, name string) (statusView, error) {
 		return statusView{}, err
 	}
 	v := viewStatus(o)
-	v.Doing = a.doing(ctx, o.Connection)
+	if o.State == db.Disconnected {
+		return v, nil
+	}
+	doing, ended := a.doing(ctx, o.Connection)
+	if ended == "" {
+		v.Doing = doing
+		return v, nil
+	}
+	// What ended by itself between the two looks has left word in the record.
+	if now, err := record.Connection(ctx, name); err == nil && now.State == o.State {
+		v.Reason = joined(o.Reason, ended)
+	}
 	return v, nil
 }
 
-// doing asks the workflow what it is doing. It is "" when Temporal or the
-// worker does not answer: the record still tells the rest.
-func (a *app) doing(ctx context.Context, c db.Connection) string {
+// doing asks the workflow what it is doing; ended says what to do where it does
+// not run. Both are "" when Temporal or the worker does not answer: the record
+// still tells the rest.
+func (a *app) doing(ctx context.Context, c db.Connection) (doing, ended string) {
 	t, err := a.temporal(ctx)
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	id := workflows.AccessSyncID(c.Name)
+	id, revive := workflows.AccessSyncID(c.Name), "`starter resync "+c.Name+"` starts it again"
 	if c.State == db.Connecting {
-		id = workflows.ConnectJamfID(c.Name)
+		id, revive = workflows.ConnectJamfID(c.Name), "`starter disconnect "+c.Name+"` frees the name; then connect again"
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	description, err := t.DescribeWorkflowExecution(ctx, id, "")
-	if err != nil {
-		return ""
+	_, gone := errors.AsType[*serviceerror.NotFound](err)
+	switch {
+	case gone && c.State == db.Connecting && time.Since(c.CreatedAt) < unbegun:
+		return "", ""
+	case gone || err == nil && description.WorkflowExecutionInfo.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return "", "its workflow does not run: somebody ended it; " + revive
+	case err != nil:
+		return "", ""
 	}
 	for _, pending := range description.PendingActivities {
 		if trouble := retrying(pending); trouble != "" {
-			return trouble
+			return trouble, ""
 		}
 	}
 	answer, err := t.QueryWorkflow(ctx, id, "", workflows.StatusQuery)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	var status workflows.Status
 	if err := answer.Get(&status); err != nil {
-		return ""
+		return "", ""
 	}
-	return status.Doing
+	return status.Doing, ""
 }
 
 func printStatus(w io.Writer, v statusView) {

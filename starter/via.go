@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/activities/directory/jamf"
 	"jamf-access-review/activities/directory/truto"
@@ -42,7 +44,7 @@ const trutoPrivileges = `  What Truto needs
 // way is a way to a directory of users: what to show and what to ask for.
 type way struct {
 	privileges string
-	target     func(connectOptions) (db.NewConnection, error)
+	target     func(context.Context, connectOptions) (db.NewConnection, error)
 }
 
 // ways are the ways there are, by what --via calls them.
@@ -53,8 +55,8 @@ func (a *app) ways() map[string]way {
 	}
 }
 
-func (a *app) jamfTarget(o connectOptions) (db.NewConnection, error) {
-	url, err := a.required("--jamf-url", "Jamf URL", o.url)
+func (a *app) jamfTarget(ctx context.Context, o connectOptions) (db.NewConnection, error) {
+	url, err := a.required(ctx, "--jamf-url", "Jamf URL", o.url)
 	if err != nil {
 		return db.NewConnection{}, err
 	}
@@ -62,27 +64,27 @@ func (a *app) jamfTarget(o connectOptions) (db.NewConnection, error) {
 	if err != nil {
 		return db.NewConnection{}, &failure{Code: "usage", Message: err.Error(), Hint: "a Jamf URL looks like https://acme.jamfcloud.com"}
 	}
-	clientID, err := a.required("--client-id", "Client ID", o.clientID)
+	clientID, err := a.required(ctx, "--client-id", "Client ID", o.clientID)
 	if err != nil {
 		return db.NewConnection{}, err
 	}
-	secret, err := a.secret(clientSecret, o.secretFile)
+	secret, err := a.secret(ctx, clientSecret, o.secretFile)
 	return db.NewConnection{
 		Source: directory.JamfPro, BaseURL: base.String(),
 		Credentials: directory.Credentials{ClientID: clientID, ClientSecret: secret},
 	}, err
 }
 
-func (a *app) trutoTarget(o connectOptions) (db.NewConnection, error) {
+func (a *app) trutoTarget(ctx context.Context, o connectOptions) (db.NewConnection, error) {
 	base, err := truto.ParseBaseURL(o.trutoURL)
 	if err != nil {
 		return db.NewConnection{}, &failure{Code: "usage", Message: err.Error(), Hint: "left out, --truto-url is " + truto.DefaultBaseURL}
 	}
-	account, err := a.required("--integrated-account", "Integrated account", o.account)
+	account, err := a.required(ctx, "--integrated-account", "Integrated account", o.account)
 	if err != nil {
 		return db.NewConnection{}, err
 	}
-	token, err := a.secret(apiToken, o.tokenFile)
+	token, err := a.secret(ctx, apiToken, o.tokenFile)
 	return db.NewConnection{
 		Source: directory.Truto, BaseURL: base.String(), Account: account,
 		Credentials: directory.Credentials{APIToken: token},

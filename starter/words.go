@@ -20,6 +20,14 @@ func reasons(reason string) []string {
 	return strings.Split(reason, "; ")
 }
 
+// joined adds a part to a reason that may be "".
+func joined(reason, part string) string {
+	if reason == "" {
+		return part
+	}
+	return reason + "; " + part
+}
+
 // when is a time as tables show it.
 func when(t *time.Time) string {
 	if t == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -160,6 +161,31 @@ func TestKeysRotateUnderARunningWorker(t *testing.T) {
 	require.Equal(t, "applied", old.resync().Sync.Outcome)
 	secret := old.rotate()
 	require.Zero(t, old.reconnectWith(secret).code)
+}
+
+func TestAKeysetThatCannotBeRotatedStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	made := filepath.Join(t.TempDir(), "keyset.json")
+	c := shared.cli(t)
+	c.ok("keys", "create", made)
+	content, err := os.ReadFile(made)
+	require.NoError(t, err)
+
+	// What is refused is a document with a message and a hint, and has no key
+	// in it.
+	inline := c.with("JAMF_ACCESS_KEYSET="+string(content)).refuse(2, "usage", "keys", "rotate")
+	require.Contains(t, inline.Message, "the keyset is in the environment")
+	require.Contains(t, inline.Hint, "file")
+	require.NotContains(t, inline.Message+inline.Hint, "keyData")
+
+	missing := c.with("JAMF_ACCESS_KEYSET="+made+".not").refuse(2, "usage", "keys", "rotate")
+	require.Contains(t, missing.Message, made+".not")
+	require.Contains(t, missing.Hint, "starter keys create")
+
+	c.with("JAMF_ACCESS_KEYSET="+made, "DATABASE_URL=postgres://127.0.0.1:1/record").refuse(5, "unreachable", "keys", "rotate")
+	after, err := os.ReadFile(made)
+	require.NoError(t, err)
+	require.Equal(t, content, after, "nothing is sealed with the new key")
 }
 
 func TestKeysAreMadeOnce(t *testing.T) {

@@ -98,6 +98,10 @@ func checkService(project *types.Project, s types.ServiceConfig) []string {
 	if !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
 		problem("keeps capabilities or may gain them")
 	}
+	outward := func(network string) bool { return !project.Networks[network].Internal }
+	if asks := s.Name == "worker" || s.Name == "starter"; asks && !slices.ContainsFunc(slices.Collect(maps.Keys(s.Networks)), outward) {
+		problem("reaches no source: all of its networks are internal")
+	}
 	for name, dependency := range s.DependsOn {
 		target := project.Services[name]
 		stays := target.Restart == types.RestartPolicyUnlessStopped

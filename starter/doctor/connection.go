@@ -49,7 +49,7 @@ func (e *examination) examineConnection(ctx context.Context) {
 func (e *examination) examineState(c db.Connection) {
 	switch c.State {
 	case db.NeedsReconnect:
-		e.fail(checkConnection, string(directory.CredentialsRejected), "`starter reconnect "+c.Name+"` with new credentials", "its credentials were rejected: %s", c.Reason)
+		e.fail(checkConnection, string(directory.CredentialsRejected), e.reconnect(""), "its credentials were rejected: %s", c.Reason)
 	case db.Paused:
 		e.warn(checkConnection, "`starter resume "+c.Name+"`", "paused: it syncs only when asked to")
 	case db.Disconnected:

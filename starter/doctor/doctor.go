@@ -34,8 +34,9 @@ type Check struct {
 	State State
 	// Message says what was found, and Remedy what to do about it.
 	Message, Remedy string
-	// Code is the code of a failing check in the CLI's contract.
-	Code string
+	// Code is the code of a failing check in the CLI's contract, and Source the
+	// source of the connection that it is about, if it is about one.
+	Code, Source string
 	// Err is why it fails, where it says Code and Message itself, and Remedy
 	// if that is "".
 	Err error
@@ -104,7 +105,7 @@ func (e *examination) warn(name, remedy, format string, args ...any) {
 }
 
 func (e *examination) fail(name, code, remedy, format string, args ...any) {
-	e.checks = append(e.checks, Check{Name: name, State: Failing, Code: code, Message: fmt.Sprintf(format, args...), Remedy: remedy})
+	e.checks = append(e.checks, Check{Name: name, State: Failing, Code: code, Source: e.connection.Source, Message: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 // failWith is fail for an error that says what it is. Without a remedy it says

@@ -118,9 +118,6 @@ func (e *examination) examineClock(name, whose string, ahead time.Duration) {
 
 func (e *examination) examineKeyset(err error) {
 	file := e.Settings.KeysetFile()
-	if strings.HasPrefix(strings.TrimSpace(file), "{") {
-		file = "" // the keyset itself, which is not to be shown
-	}
 	if err != nil {
 		e.fail(checkKeyset, usage, "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one", "%s", err)
 		return
@@ -160,7 +157,7 @@ func (e *examination) examineCredentials(ctx context.Context) {
 		e.failWith(checkCredentials, err, "may the role read the table credentials?")
 	case len(unopened) > 0:
 		e.fail(checkCredentials, usage,
-			"set JAMF_ACCESS_KEYSET to the keyset that sealed them; if it is lost, `starter reconnect NAME` seals new credentials",
+			"set JAMF_ACCESS_KEYSET to the keyset that sealed them; if it is lost, `starter reconnect NAME --client-id ID` seals new credentials, and for a connection through Truto `starter reconnect NAME` with TRUTO_API_TOKEN",
 			"the keyset does not open the credentials of %d of %d connections: %s", len(unopened), sealed, strings.Join(atMost(unopened, 5), ", "))
 	default:
 		e.ok(checkCredentials, "the keyset opens those of all %d connections", sealed)

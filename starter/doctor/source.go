@@ -165,11 +165,7 @@ func (e *examination) judge(report directory.Report, err error) {
 	}
 	e.ok(checkURL, "%s answers as it should%s", e.connection.BaseURL, asSeen)
 	if code == directory.CredentialsRejected {
-		remedy := "`starter reconnect " + e.connection.Name + "` with new credentials; is the client enabled in Jamf Pro, and has it a role?"
-		if e.connection.Source == directory.Truto {
-			remedy = "" // each of its codes has its own
-		}
-		e.failWith(checkToken, err, remedy)
+		e.failWith(checkToken, err, e.reconnect("; is the client enabled in Jamf Pro, and has it a role?"))
 		e.skip(checkToken, checkVersion, checkPrivilege)
 		return
 	}
@@ -182,13 +178,22 @@ func (e *examination) judge(report directory.Report, err error) {
 	e.examinePrivileges(report.Limitations, failed)
 }
 
+// reconnect is the remedy for credentials that a Jamf Pro rejected. What Truto
+// says of them has a remedy for each of its codes.
+func (e *examination) reconnect(more string) string {
+	if e.connection.Source != directory.JamfPro {
+		return ""
+	}
+	return "`starter reconnect " + e.connection.Name + "` with new credentials" + more
+}
+
 // examinePrivileges has a line for each privilege. The lack of one without
 // which nothing is read hides whether those after it are held.
 func (e *examination) examinePrivileges(missing []directory.Limitation, failed *directory.Error) {
 	const add = "add it to the API role in Jamf Pro under Settings > API roles and clients"
 	if e.connection.Source != directory.JamfPro {
 		if failed != nil {
-			e.failWith(checkPrivilege, failed, add)
+			e.failWith(checkPrivilege, failed, "")
 		} else {
 			e.ok(checkPrivilege, "the source tells what is missing when a sync reads it, and not before")
 		}

@@ -4,6 +4,7 @@ package output
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -59,23 +60,31 @@ func WriteJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// ErrBrokenOff is returned when a document has begun and will not end: another
+// one after it would be no answer.
+var ErrBrokenOff = errors.New("the output breaks off")
+
 // StreamJSON writes one JSON array, element by element as they come.
 func StreamJSON[T any](w io.Writer, elements iter.Seq2[T, error]) error {
-	separator := "[\n  "
+	const begin, next = "[\n  ", ",\n  "
+	separator := begin
 	for element, err := range elements {
+		var content string
+		if err == nil {
+			content, err = marshal(element)
+		}
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%s%s", separator, content)
+		}
+		if err != nil && separator == next {
+			return fmt.Errorf("%w: %w", ErrBrokenOff, err)
+		}
 		if err != nil {
 			return err
 		}
-		content, err := marshal(element)
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(w, "%s%s", separator, content); err != nil {
-			return err
-		}
-		separator = ",\n  "
+		separator = next
 	}
-	if separator == "[\n  " {
+	if separator == begin {
 		_, err := fmt.Fprintln(w, "[]")
 		return err
 	}
@@ -144,4 +153,14 @@ func Clean(s string) string {
 		}
 		return unicode.ReplacementChar
 	}, s)
+}
+
+// CleanLines is Clean for text of several lines. Those after the first are
+// indented, so that none passes for a line of its own.
+func CleanLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i, line := range lines {
+		lines[i] = Clean(line)
+	}
+	return strings.Join(lines, "\n  ")
 }

@@ -81,9 +81,10 @@ func (st *Stack) start(ctx context.Context, s settings.Settings, c Config) error
 	return st.startWorker(ctx)
 }
 
-// startServers starts both servers at once: each takes about a second.
+// startServers starts both servers at once: each takes about a second, or
+// minutes the first time, in which the other's failure is not waited for.
 func (st *Stack) startServers(ctx context.Context, s settings.Settings, c Config) error {
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		c.Progress("starting PostgreSQL")
 		st.postgres, err = localpostgres.Start(ctx, localpostgres.Config{

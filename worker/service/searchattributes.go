@@ -2,12 +2,15 @@ package service
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/sethvargo/go-retry"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
@@ -32,8 +35,11 @@ func searchable(ctx context.Context, c client.Client, namespace string, logger *
 		types[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
 	}
 	_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: types})
-	if err == nil {
-		err = known(ctx, c, namespace)
+	if _, another := errors.AsType[*serviceerror.AlreadyExists](err); err == nil || another {
+		// A frontend of Temporal's looks for new ones every few seconds.
+		err = retry.Do(ctx, retry.WithCappedDuration(time.Second, retry.NewExponential(50*time.Millisecond)), func(ctx context.Context) error {
+			return retry.RetryableError(known(ctx, c, namespace))
+		})
 	}
 	if err != nil {
 		logger.Warn("Connections cannot be searched for in Temporal's UI by state", "missing", workflows.SearchAttributes(), "error", err)

@@ -4,12 +4,14 @@
 package settings
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
@@ -99,16 +101,21 @@ func (s Settings) TemporalOptions() (client.Options, error) {
 	return options, nil
 }
 
-// KeysetFile is the file of the keyset: JAMF_ACCESS_KEYSET, or the one that
-// the local stack made.
+// KeysetFile is the file of the keyset: the one that JAMF_ACCESS_KEYSET names,
+// or that the local stack made. It is "" where that variable is the keyset
+// itself, which is not to be shown.
 func (s Settings) KeysetFile() string {
-	if file := os.Getenv("JAMF_ACCESS_KEYSET"); file != "" {
+	if file := s.keyset(); !strings.HasPrefix(strings.TrimSpace(file), "{") {
 		return file
 	}
-	return filepath.Join(s.Home, "keyset.json")
+	return ""
 }
 
 // Keyset loads the keyset.
-func (s Settings) Keyset() (*db.Keyset, error) { return db.LoadKeyset(s.KeysetFile()) }
+func (s Settings) Keyset() (*db.Keyset, error) { return db.LoadKeyset(s.keyset()) }
+
+func (s Settings) keyset() string {
+	return cmp.Or(os.Getenv("JAMF_ACCESS_KEYSET"), filepath.Join(s.Home, "keyset.json"))
+}
 
 func (s Settings) stackFile() string { return filepath.Join(s.Home, "stack.json") }
