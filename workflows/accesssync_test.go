@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -515,6 +516,26 @@ func TestConnectingHandsOverToTheRecurringSync(t *testing.T) {
 	states := b.stage.recorded()
 	require.Equal(t, db.Active, states[len(states)-1].State)
 	b.keep("connected", run.GetID(), run.GetRunID())
+}
+
+// Once the recurring sync has been started it may not be left without a record.
+func TestConnectingThatIsCancelledAtItsEndIsDone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	reached, recorded := make(chan struct{}), make(chan struct{})
+	b.stage.state = func() { close(reached); <-recorded }
+	run := b.connect()
+	<-reached
+	require.NoError(t, b.client.CancelWorkflow(t.Context(), run.GetID(), ""))
+	b.eventually(func() bool {
+		return slices.ContainsFunc(b.history(run.GetID(), run.GetRunID()), func(event *historypb.HistoryEvent) bool {
+			return event.EventType == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+		})
+	}, "Temporal knows of the cancellation")
+	close(recorded)
+	require.NoError(t, run.Get(t.Context(), nil))
+	require.Zero(t, b.stage.discarded)
+	require.Equal(t, db.Active, b.status().State)
 }
 
 func TestAConnectionThatCannotBeMadeLeavesNothing(t *testing.T) {

@@ -139,6 +139,10 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 	}).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return err
 	}
+	// Then it is connected, also when connecting is cancelled at this moment:
+	// otherwise the child would be left without its record.
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the connection is active"),
 		activities.RecordState, activities.RecordStateInput{
 			ConnectionID: c.in.Connection.ID, Becomes: db.StateChange{State: db.Active, NextSyncAt: &next},

@@ -46,6 +46,7 @@ type stage struct {
 	validate func(activities.ValidateConnectionInput) error
 	refresh  func(activities.RefreshCredentialsInput) error
 	record   func(activities.RecordOutcomesInput) (activities.SyncResult, error)
+	state    func()
 	deliver  func(db.Route) (activities.DeliverNoticeResult, error)
 
 	number      int
@@ -116,6 +117,9 @@ func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 			return s.ended(in.Becomes, activities.SyncResult{Outcome: db.Failed, Error: in.Code, Reason: in.Reason}), nil
 		},
 		activities.RecordState: func(_ context.Context, in activities.RecordStateInput) error {
+			if s.state != nil {
+				s.state()
+			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.states = append(s.states, in.Becomes)
