@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -30,6 +31,19 @@ func measure(b *testing.B, what string, f func()) {
 	began := time.Now()
 	f()
 	b.ReportMetric(time.Since(began).Seconds(), what+"-s")
+}
+
+// measureFastest is measure for what can be done again: PostgreSQL has work of
+// its own after a million rows.
+func measureFastest(b *testing.B, what string, f func()) {
+	b.Helper()
+	fastest := time.Duration(math.MaxInt64)
+	for range 3 {
+		began := time.Now()
+		f()
+		fastest = min(fastest, time.Since(began))
+	}
+	b.ReportMetric(fastest.Seconds(), what+"-s")
 }
 
 // BenchmarkMillion is one connection's life at a million users: its parts, and
@@ -61,7 +75,8 @@ func benchMillion(b *testing.B, user func(int) directory.User) {
 	var key string
 	measure(b, "stage", func() { key, _ = r.stagePages(c, users) })
 	measure(b, "first-apply", func() { r.apply(c, key) })
-	measure(b, "evaluation", func() {
+	r.exec(`ANALYZE`) // as PostgreSQL does by itself within a minute
+	measureFastest(b, "evaluation", func() {
 		require.NoError(b, r.inTx(r.ctx, func(tx *sqlx.Tx, now time.Time) error {
 			if err := setBased(r.ctx, tx); err != nil {
 				return err
@@ -69,8 +84,13 @@ func benchMillion(b *testing.B, user func(int) directory.User) {
 			return evaluateMonitors(r.ctx, tx, c.ID, 1, now)
 		}))
 	})
-	measure(b, "bare-join-of-people", func() {
-		one[int](r, `SELECT count(*) FROM accounts LEFT JOIN person_addresses ON address = lower(email)`)
+	measureFastest(b, "bare-join-of-people", func() {
+		require.NoError(b, r.inTx(r.ctx, func(tx *sqlx.Tx, _ time.Time) error {
+			if err := setBased(r.ctx, tx); err != nil {
+				return err
+			}
+			return tx.GetContext(r.ctx, new(int), `SELECT count(*) FROM accounts LEFT JOIN person_addresses ON address = lower(email)`)
+		}))
 	})
 	var s Sync
 	measure(b, "stage-again", func() { key, s = r.stagePages(c, users) })
