@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -19,9 +20,13 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
 
 	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
+	"jamf-access-review/db"
+	"jamf-access-review/workflows"
 )
 
 // watchedWorker is a worker that says over HTTP how it is.
@@ -102,6 +107,36 @@ func (m metrics) sum(name string, labels ...string) float64 {
 		}
 	}
 	return sum
+}
+
+// A hundred thousand connections wait for their next sync, and a worker's memory
+// does not grow with them.
+func TestAWorkerKeepsNoConnectionInMemoryThatWaits(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	worker := w.startWatchedWorker(t)
+	const waiting = 400
+	next := time.Now().Add(24 * time.Hour)
+	var starting errgroup.Group
+	starting.SetLimit(10)
+	for i := range waiting {
+		starting.Go(func() error {
+			name := fmt.Sprintf("waiting-%d", i)
+			_, err := w.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+				ID: workflows.AccessSyncID(name), TaskQueue: workflows.TaskQueue,
+			}, workflows.AccessSync, workflows.AccessSyncInput{
+				Connection: workflows.Connection{ID: int64(i + 1), Name: name}, Every: db.Interval(24 * time.Hour), Outlook: workflows.Outlook{NextSyncAt: next},
+			})
+			return err
+		})
+	}
+	require.NoError(t, starting.Wait())
+	await(t, "all have begun to wait", func() bool {
+		got, _ := worker.metrics()
+		return got.sum("temporal_workflow_task_execution_latency_seconds") >= waiting
+	})
+	got, _ := worker.metrics()
+	require.LessOrEqual(t, got.sum("temporal_sticky_cache_size"), 300.0)
 }
 
 func TestAWorkerCountsWhatItDoes(t *testing.T) {

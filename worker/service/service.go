@@ -29,6 +29,12 @@ import (
 // stop. A fetch ends at once and goes on elsewhere.
 const stopTimeout = 4 * time.Second
 
+// keptRuns is how many workflow runs a worker keeps in memory, at about 50 KB
+// each: more than it works on at once. Connections that wait for their next
+// sync are not kept, however many there are; of those a short history is read
+// when their time has come.
+const keptRuns = 300
+
 // Config says what a worker works on.
 type Config struct {
 	DatabaseURL string
@@ -75,6 +81,7 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	watch.temporal(temporal)
 
 	fatal := make(chan error, 1)
+	worker.SetStickyWorkflowCacheSize(keptRuns)
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
 		DeploymentOptions:           deployment(),
 		WorkerStopTimeout:           stopTimeout,
