@@ -92,15 +92,11 @@ func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput, report fu
 	if err != nil {
 		return nil, err
 	}
-	f := &fetch{
+	return &fetch{
 		record: a.Record, link: l, source: source, connection: in.ConnectionID, sync: sync, report: report,
 		acceptRemovals: in.AcceptRemovals,
 		rereadPause:    cmp.Or(a.RereadPause, time.Second),
-	}
-	if sync.Outcome == db.Running {
-		f.read, err = a.Record.OpenStaging(ctx, in.ConnectionID, sync.Number)
-	}
-	return f, err
+	}, nil
 }
 
 // failure is failure for the error that a reading ended with: only what the
@@ -136,7 +132,10 @@ func (f *fetch) failure(ctx context.Context, err error) error {
 }
 
 // run reads until one read is whole.
-func (f *fetch) run(ctx context.Context) error {
+func (f *fetch) run(ctx context.Context) (err error) {
+	if f.read, err = f.record.OpenStaging(ctx, f.connection, f.sync.Number); err != nil {
+		return err
+	}
 	for {
 		err := f.readOnce(ctx)
 		if directory.CodeOf(err) != directory.Inconsistent || f.read.Attempts >= maxReads {

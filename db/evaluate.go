@@ -127,23 +127,30 @@ var verdicts = map[string]verdict{
 // enabled monitor for a sync, with its findings, and gives notice of those whose
 // state is another. A finding keeps its "since" for as long as its state stays.
 func evaluateMonitors(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) error {
-	return evaluate(ctx, tx, connectionID, number, func(string) bool { return true }, now)
+	return evaluate(ctx, tx, connectionID, number, func(monitor, string) bool { return true }, now)
 }
 
 // evaluateAgain judges the accounts of the last applied sync, if there was
-// one, by what is known now.
+// one, by what is known now. One that is too old to prove anything is not
+// judged again.
 func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, codes []string, now time.Time) error {
 	if connection.AppliedSync == 0 || len(codes) == 0 {
 		return nil
 	}
-	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, func(code string) bool { return slices.Contains(codes, code) }, now)
+	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, func(m monitor, stale string) bool {
+		return slices.Contains(codes, m.Code) && (stale == "" || m.Was == "")
+	}, now)
 }
 
-func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(code string) bool, now time.Time) error {
-	var monitors []struct {
-		Code string       `db:"code"`
-		Was  MonitorState `db:"was"`
-	}
+// monitor is an enabled monitor, and the state of its last outcome, "" before
+// the first.
+type monitor struct {
+	Code string       `db:"code"`
+	Was  MonitorState `db:"was"`
+}
+
+func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(m monitor, stale string) bool, now time.Time) error {
+	var monitors []monitor
 	if err := tx.SelectContext(ctx, &monitors, `
 		SELECT code, coalesce((
 			SELECT state FROM outcomes o WHERE o.connection_id = m.connection_id AND o.code = m.code ORDER BY id DESC LIMIT 1
@@ -156,7 +163,7 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 		return err
 	}
 	for _, m := range monitors {
-		if !chosen(m.Code) {
+		if !chosen(m, stale) {
 			continue
 		}
 		v, ok := verdicts[m.Code]

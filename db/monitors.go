@@ -59,7 +59,7 @@ const latestOutcomes = `
 	FROM (
 		SELECT m.connection_id, c.name AS connection_name, c.state AS connection_state,
 			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
-			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, s.started_at, overdue,
+			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, overdue,
 			CASE
 				WHEN ` + isStale + ` THEN 'stale'
 				WHEN o.code = '` + AccessRemovedOnExit + `' AND $1 - r.imported_at > $3 * interval '1 second' THEN 'roster'
@@ -84,7 +84,7 @@ const latestOutcomes = `
 
 // Monitors returns the latest outcome of each enabled monitor, as it reads now.
 // An outcome grows old while nothing is synced: three intervals after its sync
-// began, once the staff roster it needs is too old, or once somebody who passed
+// began to read, once the staff roster it needs is too old, or once somebody who passed
 // has left, it is not evaluable, and a grace period that has ended since makes
 // it failing.
 func (d *DB) Monitors(ctx context.Context, connectionID int64) ([]Monitor, error) {
@@ -98,7 +98,7 @@ func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, cond
 	var rows []monitorRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT connection_id, code, state, found, reason, number, evaluated_at,
-			passing, due, failing, not_evaluable, excepted, aged, overdue, started_at
+			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since
 		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
 		now, staleAfter, seconds(rosterMaxAge), argument); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ type monitorRow struct {
 	Excepted     int          `db:"excepted"`
 	Aged         string       `db:"aged"`
 	Overdue      int          `db:"overdue"`
-	StartedAt    time.Time    `db:"started_at"` // of the sync
+	ReadSince    time.Time    `db:"read_since"`
 }
 
 func (row monitorRow) monitor(now time.Time) Monitor {
@@ -135,7 +135,7 @@ func (row monitorRow) monitor(now time.Time) Monitor {
 	}
 	switch row.Aged {
 	case "stale":
-		m.aged(row.Found, staleReason(row.StartedAt, now))
+		m.aged(row.Found, fmt.Sprintf("%s: %s", staleReason, now.Sub(row.ReadSince).Round(time.Second)))
 	case "roster":
 		m.aged(row.Found, "the staff roster is older than 7 days")
 	case "overdue":

@@ -311,7 +311,7 @@ func TestOutcomeGrowsOld(t *testing.T) {
 		require.Len(t, monitors, 2)
 		for _, m := range monitors {
 			require.Equal(t, []any{NotEvaluable, 1}, []any{m.State, m.Sync})
-			require.Equal(t, "the last applied sync is 18h0m0s old, more than 3 intervals; was passing", m.Reason)
+			require.Equal(t, "the last applied sync is older than 3 intervals: 18h0m0s; was passing", m.Reason)
 		}
 		// A sync that fails makes nothing younger, nor does evaluating again.
 		_, err := r.FailSync(r.ctx, c.ID, r.key(), TriggerSchedule, "code", "words", StateChange{State: Active})
@@ -322,32 +322,48 @@ func TestOutcomeGrowsOld(t *testing.T) {
 	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
 }
 
-// What a sync read is as old as its beginning: a reader may have died in the
-// middle of it, and another gone on days later.
-func TestAnOutcomeIsAsOldAsTheBeginningOfItsSync(t *testing.T) {
+// What a sync read is as old as the beginning of that: a reader may have died in
+// the middle of it, and another gone on days later.
+func TestAnOutcomeIsAsOldAsWhatItsSyncReadFirst(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	c := r.connectMonitored("acme")
 	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
 	users := []directory.User{account("1")}
-	key, _ := r.stage(c, summary(users), users)
-	r.clock.Advance(3*6*time.Hour - time.Minute)
-	r.apply(c, key)
-	for _, m := range r.monitors(c) {
-		require.Equal(t, Passing, m.State)
-	}
-	r.clock.Advance(time.Minute + time.Microsecond)
-	for _, m := range r.monitors(c) {
-		require.Equal(t, NotEvaluable, m.State)
-	}
+	state := func() MonitorState { return r.monitors(c)[UserMFAEnabled].State }
+	const limit = 3 * 6 * time.Hour
 
-	key, _ = r.stage(c, summary(users), users)
-	r.clock.Advance(4 * 6 * time.Hour)
+	key, s := r.begin(c)
+	r.clock.Advance(4 * limit) // in which it waits for its turn
+	read := r.openStaging(c, s)
+	read, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: users, Cursor: "2", Requests: 1})
+	require.NoError(t, err)
+	r.clock.Advance(limit - time.Minute)
+	r.openStaging(c, s)
+	_, err = r.storePage(c.ID, s.Number, read, directory.Page{Summary: summary(users), Requests: 1})
+	require.NoError(t, err)
 	r.apply(c, key)
-	for _, m := range r.monitors(c) {
-		require.Equal(t, []any{NotEvaluable, "the last applied sync is 24h0m0s old, more than 3 intervals"}, []any{m.State, m.Reason})
-	}
-	require.Equal(t, 2, one[int](r, `SELECT count(*) FROM outcomes WHERE state = 'not_evaluable' AND number = 2`), "it is recorded so, too")
+	require.Equal(t, Passing, state())
+	r.clock.Advance(time.Minute)
+	require.Equal(t, Passing, state())
+	r.clock.Advance(time.Microsecond)
+	require.Equal(t, NotEvaluable, state())
+
+	key, s = r.stage(c, summary(users), users)
+	r.clock.Advance(limit + time.Hour)
+	r.apply(c, key)
+	m := r.monitors(c)[UserMFAEnabled]
+	require.Equal(t, []any{NotEvaluable, "the last applied sync is older than 3 intervals"}, []any{m.State, m.Reason})
+	require.Equal(t, 2, one[int](r, `SELECT count(*) FROM outcomes WHERE state = 'not_evaluable' AND number = $1`, s.Number), "it is recorded so, too")
+
+	key, s = r.stage(c, summary(users), users)
+	r.clock.Advance(limit + time.Hour)
+	_, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+	require.NoError(t, err)
+	_, err = r.storePage(c.ID, s.Number, r.openStaging(c, s), directory.Page{Users: users, Summary: summary(users), Requests: 1})
+	require.NoError(t, err)
+	r.apply(c, key)
+	require.Equal(t, Passing, state(), "what was read again is as old as that")
 }
 
 func TestALongerIntervalMakesNoSyncYounger(t *testing.T) {
@@ -371,22 +387,30 @@ func TestALongerIntervalMakesNoSyncYounger(t *testing.T) {
 }
 
 // A new roster says who has left, and not whether accounts are still as they
-// were weeks ago.
-func TestEvaluatingAgainDoesNotRenewAnOldSync(t *testing.T) {
+// were weeks ago: nobody is told that they pass, and findings stay as they are.
+func TestWhatIsTooOldIsNotJudgedAgain(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	r.subscribe("siem")
 	c := r.connectMonitored("acme")
-	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(grace)}}))
 	r.sync(c, account("1"))
+	findings := r.findings(c, AccessRemovedOnExit)
 	r.clock.Advance(30 * 24 * time.Hour)
-	told := r.news("siem", func() {
+	require.Empty(t, r.news("siem", func() {
 		require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
-	})
-	require.Len(t, told, 1)
-	require.Contains(t, told[0], "not_evaluable")
-	require.Equal(t, "not_evaluable", one[string](r, `SELECT state FROM outcomes WHERE code = $1 ORDER BY id DESC LIMIT 1`, AccessRemovedOnExit))
+	}))
 	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
+	require.Equal(t, findings, r.findings(c, AccessRemovedOnExit))
+	r.sync(c, account("1"))
+	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+
+	late := r.connect("late")
+	r.sync(late, account("1"))
+	r.clock.Advance(30 * 24 * time.Hour)
+	require.NoError(t, r.EnableMonitors(r.ctx, late.ID))
+	m := r.monitors(late)[UserMFAEnabled]
+	require.Equal(t, []any{NotEvaluable, "the last applied sync is older than 3 intervals"}, []any{m.State, m.Reason})
 }
 
 // Whoever will have left by the next sync does not pass until then.

@@ -45,15 +45,19 @@ type StagedRead struct {
 // as once.
 func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
 	var read StagedRead
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		connection, err := lockConnection(ctx, tx, connectionID)
 		if err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO staged_reads (connection_id, number)
-			SELECT connection_id, number FROM syncs WHERE connection_id = $1 AND number = $2 AND outcome = 'running'
-			ON CONFLICT DO NOTHING`, connectionID, number); err != nil {
+			WITH begun AS (
+				INSERT INTO staged_reads (connection_id, number)
+				SELECT connection_id, number FROM syncs WHERE connection_id = $1 AND number = $2 AND outcome = 'running'
+				ON CONFLICT DO NOTHING RETURNING number
+			)
+			UPDATE syncs SET read_since = $3 WHERE connection_id = $1 AND number = (SELECT number FROM begun)`,
+			connectionID, number, now); err != nil {
 			return err
 		}
 		row, err := stagedRead(ctx, tx, connectionID, number)
@@ -73,10 +77,14 @@ func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (S
 // again. Each call counts as another attempt.
 func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
 	var read StagedRead
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		if _, err := tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, held = '', attempts = attempts + 1
-			WHERE connection_id = $1 AND number = $2`, connectionID, number, noBlock); err != nil {
+			WITH begun AS (
+				UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, held = '', attempts = attempts + 1
+				WHERE connection_id = $1 AND number = $2 RETURNING number
+			)
+			UPDATE syncs SET read_since = $4 WHERE connection_id = $1 AND number = (SELECT number FROM begun)`,
+			connectionID, number, noBlock, now); err != nil {
 			return err
 		}
 		row, err := stagedRead(ctx, tx, connectionID, number)

@@ -27,7 +27,7 @@ type ConnectionsIn struct {
 	// Held is how many of them wait for a person to accept what their last
 	// sync would remove.
 	Held int `db:"held"`
-	// OldestAge is how long ago the applied sync began of the one where that is
+	// OldestAge is how long ago the applied sync began to read, of the one where that is
 	// the longest. One without an applied sync counts from when it was made.
 	OldestAge time.Duration `db:"-"`
 }
@@ -66,15 +66,15 @@ func countConnections(ctx context.Context, tx *sqlx.Tx, now time.Time) ([]Connec
 			count(*) FILTER (WHERE state <> 'disconnected' AND last_outcome = 'held') AS held,
 			greatest(extract(epoch FROM max(age)), 0) AS oldest_seconds
 		FROM (
-			SELECT c.source, c.state, $1::timestamptz - s.started_at AS age, `+isStale+` AS stale,
+			SELECT c.source, c.state, $1::timestamptz - `+readSince+` AS age, `+isStale+` AS stale,
 				CASE WHEN c.last_number > c.applied_number THEN (
 					SELECT outcome FROM syncs
 					WHERE connection_id = c.id AND outcome <> 'running' ORDER BY number DESC LIMIT 1
 				) END AS last_outcome
 			FROM connections c LEFT JOIN LATERAL (
-				SELECT started_at, every_seconds FROM syncs WHERE connection_id = c.id AND number = c.applied_number
+				SELECT started_at, read_since, every_seconds FROM syncs WHERE connection_id = c.id AND number = c.applied_number
 				UNION ALL
-				SELECT c.created_at, NULL WHERE c.applied_number = 0
+				SELECT c.created_at, NULL, NULL WHERE c.applied_number = 0
 			) s ON true
 		) connection
 		GROUP BY source, state ORDER BY source, state`, now, staleAfter); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"jamf-access-review/db"
 	"jamf-access-review/workflows"
@@ -53,7 +54,8 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	if err == nil {
 		err = a.awaitEnd(ctx, t, workflows.AccessSyncID(name))
 	}
-	if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone {
+	_, gone := errors.AsType[*serviceerror.NotFound](err)
+	if err != nil && !gone && !temporal.IsCanceledError(err) && !temporal.IsTerminatedError(err) {
 		return err
 	}
 	if erase {

@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -344,17 +345,22 @@ func TestWhoIsToldToAskTheNextRunPauses(t *testing.T) {
 	t.Cleanup(second.Stop)
 
 	const times = 8
+	var mu sync.Mutex
 	var asked []time.Time
 	temporal := w.interposed(t, func(ctx context.Context, call string) error {
 		if call != "ExecuteMultiOperation" {
 			return nil
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if asked = append(asked, time.Now()); len(asked) != times {
 			return nil
 		}
 		return w.client.SignalWorkflow(ctx, s.workflow(), "", workflows.PauseMessage, nil)
 	})
 	s.with("TEMPORAL_ADDRESS="+temporal).ok("resync", s.name)
+	mu.Lock()
+	defer mu.Unlock()
 	require.GreaterOrEqual(t, len(asked), times)
 	require.Greater(t, asked[times-1].Sub(asked[0]), time.Second/2)
 }

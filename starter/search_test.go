@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,12 +72,9 @@ func TestConnectionsAreFoundByHowTheyAre(t *testing.T) {
 func TestAWorkerWaitsForSearchAttributesToBeKnown(t *testing.T) {
 	t.Parallel()
 	w := ownWorld(t)
-	asked := 0
+	var asked atomic.Int32
 	w.settings = []string{"TEMPORAL_ADDRESS=" + w.interposed(t, func(_ context.Context, call string) error {
-		if call != "CountWorkflowExecutions" {
-			return nil
-		}
-		if asked++; asked > 4 {
+		if call != "CountWorkflowExecutions" || asked.Add(1) > 4 {
 			return nil
 		}
 		return serviceerror.NewInvalidArgument("not known yet")

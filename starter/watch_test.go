@@ -111,7 +111,7 @@ func (m metrics) sum(name string, labels ...string) float64 {
 
 // A hundred thousand connections wait for their next sync, and a worker's memory
 // does not grow with them.
-func TestAWorkerKeepsNoConnectionInMemoryThatWaits(t *testing.T) {
+func TestAWorkerKeepsFewRunsInMemory(t *testing.T) {
 	t.Parallel()
 	w := ownWorld(t)
 	worker := w.startWatchedWorker(t)

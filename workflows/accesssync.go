@@ -136,7 +136,7 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 
 func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 	message := func() bool {
-		return s.current != nil || s.disconnect != nil || s.unrecorded || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+		return s.current != nil || s.disconnect != nil || s.unrecorded || s.heardMany(ctx)
 	}
 	if !s.scheduled() {
 		return workflow.Await(ctx, message)
@@ -152,6 +152,13 @@ func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 		s.current = &request{Trigger: db.TriggerSchedule}
 	}
 	return err
+}
+
+// heardMany says that the run has received so many messages, if only such as
+// change nothing, that the next one should go on.
+func (s *accessSyncRun) heardMany(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() &&
+		workflow.GetVersion(ctx, "go on after many messages", workflow.DefaultVersion, 1) >= 1
 }
 
 // spread puts a sync off, when its time passed while no worker ran, so that
@@ -312,10 +319,14 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 }
 
 // recordCancelled says so when somebody cancelled the workflow: a connection
-// does not stop in silence.
+// does not stop in silence. One that was disconnected is so again.
 func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
+	if s.in.Disconnected {
+		s.disconnect = &DisconnectRequest{}
+		return s.endConnection(ctx)
+	}
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: db.StateChange{
 			State: db.Paused, Reason: "its workflow was cancelled; resume starts it again",

@@ -523,19 +523,25 @@ func TestConnectingThatIsCancelledAtItsEndIsDone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	reached, recorded := make(chan struct{}), make(chan struct{})
-	b.stage.state = func() { close(reached); <-recorded }
+	b.stage.state = sync.OnceFunc(func() { close(reached); <-recorded })
 	run := b.connect()
 	<-reached
 	require.NoError(t, b.client.CancelWorkflow(t.Context(), run.GetID(), ""))
-	b.eventually(func() bool {
-		return slices.ContainsFunc(b.history(run.GetID(), run.GetRunID()), func(event *historypb.HistoryEvent) bool {
-			return event.EventType == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
-		})
-	}, "Temporal knows of the cancellation")
+	b.eventually(func() bool { return b.cancelRequested(run.GetID(), run.GetRunID()) }, "Temporal knows of the cancellation")
 	close(recorded)
 	require.NoError(t, run.Get(t.Context(), nil))
 	require.Zero(t, b.stage.discarded)
-	require.Equal(t, db.Active, b.status().State)
+	described, err := b.client.DescribeWorkflowExecution(t.Context(), AccessSyncID(b.queue), "")
+	require.NoError(t, err)
+	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, described.WorkflowExecutionInfo.Status)
+	require.False(t, b.cancelRequested(AccessSyncID(b.queue), ""), "nor is the recurring sync cancelled")
+}
+
+func (b *testBundle) cancelRequested(workflowID, runID string) bool {
+	b.t.Helper()
+	return slices.ContainsFunc(b.history(workflowID, runID), func(event *historypb.HistoryEvent) bool {
+		return event.EventType == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+	})
 }
 
 func TestAConnectionThatCannotBeMadeLeavesNothing(t *testing.T) {

@@ -120,8 +120,15 @@ func (c *connect) run(ctx workflow.Context) (result ConnectJamfResult, err error
 	return ConnectJamfResult{Report: validated.Report, Sync: sync.SyncResult}, nil
 }
 
-// handOff starts the recurring sync, which outlives this workflow.
+// handOff starts the recurring sync, which outlives this workflow. From then on
+// it is connected, and no longer cancelled: the child would be cancelled with
+// it, or left without its record.
 func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.Recorded) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
 	options := workflow.ChildWorkflowOptions{
 		WorkflowID:        AccessSyncID(c.in.Connection.Name),
 		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
@@ -139,10 +146,6 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 	}).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return err
 	}
-	// Then it is connected, also when connecting is cancelled at this moment:
-	// otherwise the child would be left without its record.
-	ctx, cancel := workflow.NewDisconnectedContext(ctx)
-	defer cancel()
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the connection is active"),
 		activities.RecordState, activities.RecordStateInput{
 			ConnectionID: c.in.Connection.ID, Becomes: db.StateChange{State: db.Active, NextSyncAt: &next},

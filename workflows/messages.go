@@ -62,19 +62,25 @@ func (s *accessSyncRun) knows(updateID string) bool {
 // reconnect tries credentials and, when they are accepted, asks for a sync.
 func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, updateID string) error {
 	s.reconnecting++
-	defer func() { s.reconnecting-- }()
+	defer s.reconnected()
 	trying := prioritised(withLongActivity(ctx, "try the credentials"), s.in.Connection, db.TriggerReconnect)
 	if err := workflow.ExecuteActivity(trying,
 		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: s.in.Connection.ID, Offer: r.Offer},
 	).Get(ctx, nil); err != nil {
-		if s.in.Disconnected {
-			s.disconnect = &DisconnectRequest{}
-		}
 		return err
 	}
 	s.in.Rejected, s.in.Disconnected = false, false
 	s.ask(db.TriggerReconnect, false, updateID)
 	return nil
+}
+
+// reconnected is the end of a reconnect, good or bad. A connection that was
+// disconnected, and that none of those under way has connected, is so again.
+func (s *accessSyncRun) reconnected() {
+	s.reconnecting--
+	if s.reconnecting == 0 && s.in.Disconnected {
+		s.disconnect = &DisconnectRequest{}
+	}
 }
 
 // signal is a signal and what it does. Doing it never yields.
@@ -112,7 +118,7 @@ func (s *accessSyncRun) signals() []signal {
 		signalOf[ReconnectRequest]{ReconnectMessage, "Try the credentials on record again, and sync. New ones are given with: starter reconnect.", func(ctx workflow.Context, r ReconnectRequest) {
 			s.reconnecting++ // so that the run does not end before the coroutine has begun
 			workflow.Go(ctx, func(ctx workflow.Context) {
-				defer func() { s.reconnecting-- }()
+				defer s.reconnected()
 				if err := s.reconnect(ctx, r, ""); err != nil {
 					workflow.GetLogger(ctx).Warn("The credentials were not accepted", "error", problemOf(err).code)
 				}

@@ -8,11 +8,13 @@
 
 -- +goose Up
 
--- The interval at the time of the sync; not known of earlier ones.
-ALTER TABLE syncs ADD COLUMN every_seconds bigint CHECK (every_seconds > 0);
-
--- The earliest exit that is still to come of those who pass.
-ALTER TABLE outcomes ADD COLUMN next_exit_at timestamptz;
+-- In the order in which syncs and imports take these tables.
+ALTER TABLE syncs
+    -- The interval at the time of the sync; not known of earlier ones.
+    ADD COLUMN every_seconds bigint CHECK (every_seconds > 0),
+    -- When the reading began of what is staged, or was applied; not known of
+    -- earlier ones.
+    ADD COLUMN read_since timestamptz;
 
 ALTER TABLE person_addresses ADD COLUMN person text, ADD COLUMN exited_at timestamptz;
 UPDATE person_addresses a SET person = p.email, exited_at = p.exited_at FROM people p WHERE p.id = a.person_id;
@@ -20,6 +22,9 @@ ALTER TABLE person_addresses
     ALTER COLUMN person SET NOT NULL,
     DROP COLUMN person_id;
 ALTER TABLE people DROP COLUMN id;
+
+-- The earliest exit that is still to come of those who pass.
+ALTER TABLE outcomes ADD COLUMN next_exit_at timestamptz;
 
 -- +goose Down
 
@@ -31,4 +36,4 @@ ALTER TABLE person_addresses ALTER COLUMN person_id SET NOT NULL, DROP COLUMN pe
 CREATE INDEX ON person_addresses (person_id);
 
 ALTER TABLE outcomes DROP COLUMN next_exit_at;
-ALTER TABLE syncs DROP COLUMN every_seconds;
+ALTER TABLE syncs DROP COLUMN every_seconds, DROP COLUMN read_since;

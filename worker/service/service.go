@@ -30,9 +30,8 @@ import (
 const stopTimeout = 4 * time.Second
 
 // keptRuns is how many workflow runs a worker keeps in memory, at about 50 KB
-// each: more than it works on at once. Connections that wait for their next
-// sync are not kept, however many there are; of those a short history is read
-// when their time has come.
+// each, those that wait for their next sync included, however many there are.
+// Of one that is not kept a short history is read when its time has come.
 const keptRuns = 300
 
 // Config says what a worker works on.
