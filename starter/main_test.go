@@ -60,7 +60,7 @@ func runAll(m *testing.M) (code int) {
 		return complain(err)
 	}
 	code = m.Run()
-	if err := errors.Join(watch(), searchForCanaries(ctx)); err != nil {
+	if err := errors.Join(watch(), searchForCanaries(context.Background())); err != nil {
 		code = complain(err)
 	}
 	return code

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -185,7 +187,9 @@ func TestAnAnswerThatWasLostIsGivenAgain(t *testing.T) {
 // Messages that change nothing fill a run's history as others do.
 func TestARunThatHeardManyMessagesGoesOnInANewOne(t *testing.T) {
 	t.Parallel()
-	env := new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
 	env.RegisterWorkflowWithOptions(accessSync, workflow.RegisterOptions{Name: AccessSync})
 	in := AccessSyncInput{Connection: Connection{ID: 7, Name: "acme"}, Every: db.Interval(time.Hour), Outlook: Outlook{NextSyncAt: env.Now().Add(time.Hour)}}
 	env.RegisterDelayedCallback(func() {
@@ -220,6 +224,36 @@ func TestAFailedReconnectLeavesADisconnectedConnectionSo(t *testing.T) {
 	require.Error(t, <-failed)
 	require.NoError(t, run.Get(t.Context(), nil), "it ends")
 	require.Equal(t, []activities.DisconnectInput{{ConnectionID: 7}}, b.stage.disconnects, "and what was offered is destroyed")
+}
+
+func TestAFailedReconnectDoesNotEndAnotherThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	in.Disconnected = true
+	good := make(chan struct{})
+	trying := make(chan struct{})
+	b.stage.validate = func(in activities.ValidateConnectionInput) error {
+		if in.Offer == 1 {
+			return rejected(directory.CredentialsRejected)
+		}
+		close(trying)
+		<-good
+		return nil
+	}
+	b.start(in)
+	result := make(chan error, 1)
+	go func() {
+		_, err := b.update(ReconnectMessage, "good", ReconnectRequest{Offer: 2})
+		result <- err
+	}()
+	<-trying
+	_, err := b.update(ReconnectMessage, "bad", ReconnectRequest{Offer: 1})
+	require.Equal(t, string(directory.CredentialsRejected), typeOf(err))
+	close(good)
+	require.NoError(t, <-result)
+	require.Empty(t, b.stage.disconnects)
+	require.Equal(t, db.Active, b.status().State)
 }
 
 func TestAReconnectRevivesADisconnectedConnection(t *testing.T) {

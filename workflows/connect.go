@@ -127,8 +127,7 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	ctx, cancel := workflow.NewDisconnectedContext(ctx)
-	defer cancel()
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	options := workflow.ChildWorkflowOptions{
 		WorkflowID:        AccessSyncID(c.in.Connection.Name),
 		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
