@@ -45,16 +45,18 @@ func TestDemo(t *testing.T) {
 func TestDevIsAStackForEveryOtherCommand(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, "")
-	dev := func(more ...string) *stack {
+	dev := func(says string, more ...string) *stack {
 		p := h.start(t, append(append([]string{"dev"}, anyPorts...), more...)...)
-		await(t, "the stack to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
+		await(t, "the stack to be up", func() bool {
+			return strings.Contains(p.stderr.String(), "Ctrl-C ends it") && strings.Contains(p.stdout.String(), says) || p.ended()
+		})
 		return p
 	}
-	p := dev("-o", "json")
+	p := dev("\n}\n", "-o", "json")
 	require.Equal(t, h.data(), document[map[string]string](t, result{stdout: p.stdout.String(), stderr: p.stderr.String()})["home"])
 	require.Zero(t, p.interrupt(t), "%s", p)
-	p = dev()
-	require.Contains(t, p.stdout.String(), "Temporal UI   http://127.0.0.1:")
+	p = dev("starter staff import")
+	require.Contains(t, p.stdout.String(), "Temporal UI   http://127.0.0.1:", "%s", p)
 	s := setup(t)
 	c := h.cli(t)
 	require.Equal(t, "applied", ask[syncedDoc](c.with("JAMF_CLIENT_SECRET="+s.secret), s.connectArgs()...).Sync.Outcome)
