@@ -98,7 +98,8 @@ type accessSyncRun struct {
 	// not know.
 	unrecorded   bool
 	disconnect   *DisconnectRequest
-	reconnecting int // reconnects under way
+	reconnecting int  // reconnects under way
+	futile       bool // the connection is disconnected, and no reconnect has changed that
 }
 
 func (s *accessSyncRun) run(ctx workflow.Context) error {
@@ -125,7 +126,7 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 			return err
 		}
 		s.show(ctx)
-		if s.current != nil || s.disconnect != nil || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if s.current != nil || s.disconnect != nil || s.futile || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			return nil
 		}
 		if err := s.waitForTimeOrMessage(ctx); err != nil {
@@ -136,7 +137,7 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 
 func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 	message := func() bool {
-		return s.current != nil || s.disconnect != nil || s.unrecorded || s.heardMany(ctx)
+		return s.current != nil || s.disconnect != nil || s.futile || s.unrecorded || s.heardMany(ctx)
 	}
 	if !s.scheduled() {
 		return workflow.Await(ctx, message)
@@ -287,9 +288,10 @@ func (s *accessSyncRun) recordState(ctx workflow.Context) error {
 	return err
 }
 
-// end answers everybody who waits, and either ends the connection or goes on
-// in a new run. Nothing may yield between the last look at the signals and the
-// continue-as-new: what came in between would be lost.
+// end answers everybody who waits, and either ends, for a connection that is to
+// be or stays disconnected, or goes on in a new run. Nothing may yield between
+// the last look at the signals and the continue-as-new: what came in between
+// would be lost.
 func (s *accessSyncRun) end(ctx workflow.Context) error {
 	s.running, s.ended = false, true
 	s.show(ctx)
@@ -305,6 +307,9 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 		s.drainSignals(ctx)
 		if s.disconnect != nil || s.reconnecting > 0 {
 			continue
+		}
+		if s.in.Disconnected {
+			return nil
 		}
 		if !s.unrecorded {
 			break

@@ -75,12 +75,10 @@ func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, upda
 }
 
 // reconnected is the end of a reconnect, good or bad. A connection that was
-// disconnected, and that none of those under way has connected, is so again.
+// disconnected, and that none of those under way has connected, stays so.
 func (s *accessSyncRun) reconnected() {
 	s.reconnecting--
-	if s.reconnecting == 0 && s.in.Disconnected {
-		s.disconnect = &DisconnectRequest{}
-	}
+	s.futile = s.reconnecting == 0 && s.in.Disconnected
 }
 
 // signal is a signal and what it does. Doing it never yields.
