@@ -107,26 +107,26 @@ func (f *fetch) failure(ctx context.Context, err error) error {
 	if e == nil || ctx.Err() != nil || errors.Is(err, db.ErrStagingLost) {
 		return err
 	}
-	trouble := f.read.Trouble
+	trouble, more := f.read.Trouble, db.Trouble{}
 	switch e.Code {
 	case directory.TokenRejected:
 		return sourceFailure(e, trouble, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
 	case directory.Unreachable:
+		more.Unreachable = 1
 		trouble.Unreachable++
-		err = f.record.AddTrouble(ctx, f.connection, f.sync.Number, db.Trouble{Unreachable: 1})
 	case directory.Busy:
 		busy := *e
 		if busy.RetryAfter == 0 {
 			busy.RetryAfter = min(max(trouble.Busy, minBusyDelay), maxBusyDelay)
 		}
 		e = &busy
+		more.Busy = busy.Waited + busy.RetryAfter
 		trouble.Busy += busy.Waited
-		err = f.record.AddTrouble(ctx, f.connection, f.sync.Number, db.Trouble{Busy: busy.Waited + busy.RetryAfter})
-	default:
-		err = nil
 	}
-	if err != nil {
-		return err
+	if more != (db.Trouble{}) {
+		if err := f.record.AddTrouble(ctx, f.connection, f.sync.Number, more); err != nil {
+			return err
+		}
 	}
 	return sourceFailure(e, trouble)
 }
@@ -137,7 +137,7 @@ func (f *fetch) run(ctx context.Context) (err error) {
 		return err
 	}
 	for {
-		err := f.readOnce(ctx)
+		err = f.readOnce(ctx)
 		if directory.CodeOf(err) != directory.Inconsistent || f.read.Attempts >= maxReads {
 			return err
 		}

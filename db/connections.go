@@ -211,11 +211,7 @@ func setState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change State
 // is as good as once.
 func (d *DB) Disconnect(ctx context.Context, connectionID int64) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		_, err := lockConnection(ctx, tx, connectionID)
-		if errors.Is(err, ErrNotFound) {
-			return nil
-		}
-		if err != nil && !errors.Is(err, ErrDisconnected) {
+		if there, err := lockToEnd(ctx, tx, connectionID); err != nil || !there {
 			return err
 		}
 		if err := changeState(ctx, tx, connectionID, StateChange{State: Disconnected}, now); err != nil {
@@ -256,11 +252,7 @@ func (d *DB) Erase(ctx context.Context, connectionID int64) error {
 // notice: nobody is told that a record is kept which is not.
 func (d *DB) destroyCredentials(ctx context.Context, connectionID int64) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		_, err := lockConnection(ctx, tx, connectionID)
-		if errors.Is(err, ErrNotFound) {
-			return nil
-		}
-		if err != nil && !errors.Is(err, ErrDisconnected) {
+		if there, err := lockToEnd(ctx, tx, connectionID); err != nil || !there {
 			return err
 		}
 		if _, err := setState(ctx, tx, connectionID, StateChange{State: Disconnected}); err != nil {
@@ -300,6 +292,19 @@ func lockConnection(ctx context.Context, tx *sqlx.Tx, connectionID int64) (Conne
 		err = ErrDisconnected
 	}
 	return c, err
+}
+
+// lockToEnd is lockConnection for who ends a connection, which may have been
+// disconnected, or be gone.
+func lockToEnd(ctx context.Context, tx *sqlx.Tx, connectionID int64) (there bool, err error) {
+	_, err = lockConnection(ctx, tx, connectionID)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if errors.Is(err, ErrDisconnected) {
+		err = nil
+	}
+	return true, err
 }
 
 // lockMonitored is lockConnection for the connections of an organization that

@@ -127,7 +127,7 @@ var verdicts = map[string]verdict{
 // enabled monitor for a sync, with its findings, and gives notice of those whose
 // state is another. A finding keeps its "since" for as long as its state stays.
 func evaluateMonitors(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) error {
-	return evaluate(ctx, tx, connectionID, number, func(monitor, string) bool { return true }, now)
+	return evaluate(ctx, tx, connectionID, number, func(enabledMonitor, string) bool { return true }, now)
 }
 
 // evaluateAgain judges the accounts of the last applied sync, if there was
@@ -137,20 +137,20 @@ func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, code
 	if connection.AppliedSync == 0 || len(codes) == 0 {
 		return nil
 	}
-	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, func(m monitor, stale string) bool {
+	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, func(m enabledMonitor, stale string) bool {
 		return slices.Contains(codes, m.Code) && (stale == "" || m.Was == "")
 	}, now)
 }
 
-// monitor is an enabled monitor, and the state of its last outcome, "" before
-// the first.
-type monitor struct {
+// enabledMonitor is one of a connection, with the state of its last outcome, ""
+// before the first.
+type enabledMonitor struct {
 	Code string       `db:"code"`
 	Was  MonitorState `db:"was"`
 }
 
-func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(m monitor, stale string) bool, now time.Time) error {
-	var monitors []monitor
+func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(m enabledMonitor, stale string) bool, now time.Time) error {
+	var monitors []enabledMonitor
 	if err := tx.SelectContext(ctx, &monitors, `
 		SELECT code, coalesce((
 			SELECT state FROM outcomes o WHERE o.connection_id = m.connection_id AND o.code = m.code ORDER BY id DESC LIMIT 1

@@ -72,6 +72,17 @@ func TestMigrateDownAndUp(t *testing.T) {
 	r.sync(r.connect("acme"), account("1"))
 }
 
+// migrateFrom takes the schema back to a version, and brings it up to date again.
+func (r *record) migrateFrom(version int64) {
+	r.t.Helper()
+	provider, err := r.migrations()
+	require.NoError(r.t, err)
+	_, err = provider.DownTo(r.ctx, version)
+	require.NoError(r.t, err)
+	_, err = r.Migrate(r.ctx)
+	require.NoError(r.t, err)
+}
+
 // What was on record before there were blocks is in blocks afterwards.
 func TestMigrateMakesBlocksOfWhatIsOnRecord(t *testing.T) {
 	t.Parallel()
@@ -83,12 +94,7 @@ func TestMigrateMakesBlocksOfWhatIsOnRecord(t *testing.T) {
 	kept, made := r.blocks(c)
 	require.Equal(t, made, kept)
 
-	provider, err := r.migrations()
-	require.NoError(t, err)
-	_, err = provider.DownTo(r.ctx, 6)
-	require.NoError(t, err)
-	_, err = r.Migrate(r.ctx)
-	require.NoError(t, err)
+	r.migrateFrom(6)
 	again, made := r.blocks(c)
 	require.Equal(t, []string{kept, kept}, []string{again, made})
 	s := r.sync(c, users[10:]...)
@@ -107,12 +113,7 @@ func TestMigrateKeepsWhoseAnAddressIs(t *testing.T) {
 	monitors, findings := r.monitors(c), r.findings(c, AccessRemovedOnExit)
 	require.Equal(t, "Boss@example.com", findings[0].Person)
 
-	provider, err := r.migrations()
-	require.NoError(t, err)
-	_, err = provider.DownTo(r.ctx, 8)
-	require.NoError(t, err)
-	_, err = r.Migrate(r.ctx)
-	require.NoError(t, err)
+	r.migrateFrom(8)
 	require.Equal(t, monitors, r.monitors(c))
 	require.Equal(t, "boss@example.com=Boss@example.com user1=Boss@example.com user2@example.com=user2@example.com",
 		one[string](r, `SELECT string_agg(address || '=' || person, ' ' ORDER BY address) FROM person_addresses`))

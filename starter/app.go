@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"jamf-access-review/db"
+	"jamf-access-review/starter/doctor"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/worker/service"
 	"jamf-access-review/worker/settings"
@@ -105,8 +106,7 @@ func (a *app) openWith(ctx context.Context, s settings.Settings, more ...db.Opti
 }
 
 func unusableKeyset(err error) *failure {
-	return &failure{Code: "usage", Message: err.Error(),
-		Hint: "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"}
+	return &failure{Code: "usage", Message: err.Error(), Hint: doctor.KeysetRemedy}
 }
 
 // temporal connects to Temporal.

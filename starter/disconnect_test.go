@@ -129,13 +129,20 @@ func TestDisconnectEndsASyncInFlight(t *testing.T) {
 	}
 }
 
-func TestDisconnectEndsAConnectInFlight(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
+// connectInFlight begins to connect to a server that keeps it waiting.
+func (s *subject) connectInFlight() <-chan result {
+	s.t.Helper()
 	s.jamf.SetLatency(20 * time.Second)
 	waiting := make(chan result, 1)
 	go func() { waiting <- s.withSecret().run(s.connectArgs("-o", "json")...) }()
-	await(t, "the connect to be in flight", func() bool { return s.jamf.TokenRequests() > 0 })
+	await(s.t, "the connect to be in flight", func() bool { return s.jamf.TokenRequests() > 0 })
+	return waiting
+}
+
+func TestDisconnectEndsAConnectInFlight(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	waiting := s.connectInFlight()
 	require.Equal(t, "connecting", s.status().State)
 	s.refuse(2, "usage", "resync", s.name)
 	s.ok("disconnect", s.name)
@@ -149,10 +156,7 @@ func TestDisconnectEndsAConnectInFlight(t *testing.T) {
 func TestAConnectThatSomebodyEndedSaysSo(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	s.jamf.SetLatency(20 * time.Second)
-	waiting := make(chan result, 1)
-	go func() { waiting <- s.withSecret().run(s.connectArgs("-o", "json")...) }()
-	await(t, "the connect to be in flight", func() bool { return s.jamf.TokenRequests() > 0 })
+	waiting := s.connectInFlight()
 	require.Empty(t, s.status().Reason)
 	require.NoError(t, s.world.client.TerminateWorkflow(t.Context(), "connect-jamf/"+s.name, "", "a test"))
 	require.NotZero(t, (<-waiting).code)

@@ -126,7 +126,7 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 			return err
 		}
 		s.show(ctx)
-		if s.current != nil || s.disconnect != nil || s.futile || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if s.awaited() || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			return nil
 		}
 		if err := s.waitForTimeOrMessage(ctx); err != nil {
@@ -136,9 +136,7 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 }
 
 func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
-	message := func() bool {
-		return s.current != nil || s.disconnect != nil || s.futile || s.unrecorded || s.heardMany(ctx)
-	}
+	message := func() bool { return s.awaited() || s.unrecorded || s.heardMany(ctx) }
 	if !s.scheduled() {
 		return workflow.Await(ctx, message)
 	}
@@ -153,6 +151,12 @@ func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 		s.current = &request{Trigger: db.TriggerSchedule}
 	}
 	return err
+}
+
+// awaited says that there is a sync to run, or that the connection is to end or
+// stays disconnected.
+func (s *accessSyncRun) awaited() bool {
+	return s.current != nil || s.disconnect != nil || s.futile
 }
 
 // heardMany says that the run has received so many messages, if only such as

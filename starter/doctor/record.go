@@ -116,10 +116,13 @@ func (e *examination) examineClock(name, whose string, ahead time.Duration) {
 	}
 }
 
+// KeysetRemedy is what to do about a keyset that cannot be used.
+const KeysetRemedy = "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"
+
 func (e *examination) examineKeyset(err error) {
 	file := e.Settings.KeysetFile()
 	if err != nil {
-		e.fail(checkKeyset, usage, "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one", "%s", err)
+		e.fail(checkKeyset, usage, KeysetRemedy, "%s", err)
 		return
 	}
 	if file == "" {
