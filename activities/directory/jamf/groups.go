@@ -118,6 +118,9 @@ type accountGroups struct {
 	list    []accountGroup
 	classic bool // which API they are from
 	reread  bool // whether the empty ones were asked for again
+
+	// index is made of list when it is first needed.
+	index *membership
 }
 
 // directoryGroups are the groups that are access by themselves: nobody in
@@ -132,36 +135,41 @@ func (g *accountGroups) directoryGroups(sites siteNames) []directory.User {
 	return users
 }
 
-// members indexes the groups by their members. Whether both APIs number
+// membership is the groups by their members, each in the order of the groups.
+type membership struct {
+	byName bool
+	groups map[text][]*accountGroup
+}
+
+// membership indexes the groups for accounts of either API. Whether both number
 // accounts alike is not certain, so across them members are known by name.
-func (g *accountGroups) members(accountsClassic bool) membership {
-	m := membership{byName: g.classic != accountsClassic, groups: map[string][]*accountGroup{}}
+func (g *accountGroups) membership(accountsClassic bool) *membership {
+	byName := g.classic != accountsClassic
+	if g.index != nil && g.index.byName == byName {
+		return g.index
+	}
+	g.index = &membership{byName: byName, groups: map[text][]*accountGroup{}}
 	for i := range g.list {
 		group := &g.list[i]
 		for _, member := range group.members {
-			key := string(member.ID)
-			if m.byName {
-				key = string(member.Username + member.Name)
+			key := member.ID
+			if byName {
+				key = member.Username + member.Name
 			}
-			m.groups[key] = append(m.groups[key], group)
+			g.index.groups[key] = append(g.index.groups[key], group)
 		}
 	}
-	return m
-}
-
-type membership struct {
-	byName bool
-	groups map[string][]*accountGroup
+	return g.index
 }
 
 // fill gives an account with Group Access the roles and names of its groups.
-func (m membership) fill(user *directory.User) {
+func (m *membership) fill(user *directory.User) {
 	key := user.ID
 	if m.byName {
 		key = user.Username
 	}
 	var roles, names []string
-	for _, group := range m.groups[key] {
+	for _, group := range m.groups[text(key)] {
 		roles = append(roles, group.role)
 		names = append(names, group.name)
 	}
@@ -219,17 +227,14 @@ func groupless(user directory.User) bool {
 
 // fill reports whether any account has Group Access.
 func (g *accountGroups) fill(users []directory.User, classic bool) bool {
-	var members membership
+	filled := false
 	for i := range users {
-		if users[i].Kind != directory.Account || users[i].AccessLevel != groupAccess {
-			continue
+		if users[i].Kind == directory.Account && users[i].AccessLevel == groupAccess {
+			g.membership(classic).fill(&users[i])
+			filled = true
 		}
-		if members.groups == nil {
-			members = g.members(classic)
-		}
-		members.fill(&users[i])
 	}
-	return members.groups != nil
+	return filled
 }
 
 func (s *source) rereadEmpty(ctx context.Context, groups *accountGroups) error {
@@ -239,6 +244,7 @@ func (s *source) rereadEmpty(ctx context.Context, groups *accountGroups) error {
 			empty = append(empty, i)
 		}
 	}
+	groups.index = nil
 	next := 0
 	return inOrder(ctx, len(empty), s.parallel, func(ctx context.Context, i int) (*accountGroup, error) {
 		return s.group(ctx, groups.list[empty[i]].id, groups.classic)
