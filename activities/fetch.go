@@ -51,6 +51,7 @@ func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchU
 		if err != nil {
 			return FetchUsersResult{}, err
 		}
+		defer f.source.Close()
 		if f.sync.Outcome == db.Running {
 			err = a.inTurn(ctx, f.link, f.run)
 		}

@@ -55,6 +55,18 @@ func TestFetchSaysHowFarItHasCome(t *testing.T) {
 	})
 }
 
+// A connection that waits for its next sync holds nothing, here or at its
+// source.
+func TestNothingStaysOpenToASourceAfterwards(t *testing.T) {
+	forEverySource(t, 5, func(t *testing.T, w *world) {
+		_, err := w.newRun().fetch(w.connection)
+		require.NoError(t, err)
+		_, err = w.newRun().validate(w.connection, 0)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return w.place.open.Load() == 0 }, 10*time.Second, 10*time.Millisecond)
+	})
+}
+
 func TestFetchReadsAgainWhatChangedMeanwhile(t *testing.T) {
 	forEverySource(t, 8, func(t *testing.T, w *world) {
 		w.source.SetFault(oncePage(w.source, 1, func() { w.source.remove(9) }))

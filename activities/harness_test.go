@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -46,6 +47,7 @@ type place struct {
 	sql        *sql.DB // for looking past the record's methods, and for damage
 	source     atomic.Pointer[simulated]
 	server     *httptest.Server
+	open       atomic.Int64 // connections to it
 	activities *activities.Activities
 	close      func()
 }
@@ -65,6 +67,14 @@ func newPlace(ctx context.Context, databaseURL string) (*place, error) {
 	}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.source.Load()).ServeHTTP(w, r) }))
 	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			p.open.Add(1)
+		case http.StateClosed:
+			p.open.Add(-1)
+		}
+	}
 	p.server.Start()
 	p.activities = &activities.Activities{Record: p.record, Providers: p.providers(), RereadPause: time.Millisecond}
 	p.close = func() {
@@ -162,7 +172,7 @@ func (p *place) connect(ctx context.Context, source simulated, scope directory.S
 // crashPostgres leaves what a crash of PostgreSQL leaves: no row in unlogged
 // tables.
 func (p *place) crashPostgres(ctx context.Context) error {
-	_, err := p.sql.ExecContext(ctx, `DELETE FROM staged_reads; DELETE FROM staged_accounts; DELETE FROM source_leases`)
+	_, err := p.sql.ExecContext(ctx, `DELETE FROM staged_reads; DELETE FROM staged_accounts; DELETE FROM staged_blocks; DELETE FROM source_leases`)
 	return err
 }
 

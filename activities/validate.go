@@ -112,5 +112,6 @@ func probe(ctx context.Context, l link, tokens directory.TokenSource) (directory
 	if err != nil {
 		return directory.Report{}, err
 	}
+	defer source.Close()
 	return source.Probe(ctx)
 }

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"crypto/sha256"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,25 +14,42 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-// There may be a million end users, and from one sync to the next hardly any
-// of them changes. So they are compared in blocks of neighbouring ids, of which
-// the record keeps digests: a block that reads as it is on record is noted in
-// staged_blocks, and its users are neither staged nor compared one by one.
-// A user whose id is no number has no block.
+// From one sync to the next hardly any user changes, of whom there may be a
+// million. So accounts and end users are compared in blocks of neighbouring ids,
+// of which the record keeps digests: a block that reads as it is on record is
+// noted in staged_blocks, and its users are neither staged nor compared one by
+// one. A user of another kind, or whose id is no number, has no block.
 
-// blockSize is how many ids a block has. The schema knows it too.
-const blockSize = 128
+// The schema knows these numbers, too.
+const (
+	// blockSize is how many ids a block has, and maxBlockDigits how many digits.
+	blockSize      = 128
+	maxBlockDigits = 18
+	// firstAccountBlock puts the blocks of accounts, which are read first, below
+	// those of end users.
+	firstAccountBlock = -1_000_000_000_000_000_000 / blockSize
+	// noBlock is below every block.
+	noBlock = math.MinInt64
+)
 
-// noBlock is below every block.
-const noBlock = -1
+// kindOfBlock is the SQL for the kind of the users in a block.
+const kindOfBlock = `CASE WHEN block < 0 THEN 'account' ELSE 'end_user' END`
 
 // blockOf returns the block that a user belongs to, as the schema computes it.
 func blockOf(u *directory.User) (int64, bool) {
-	if u.Kind != directory.EndUser || len(u.ID) > 18 || strings.Trim(u.ID, "0123456789") != "" {
+	var first int64
+	switch u.Kind {
+	case directory.Account:
+		first = firstAccountBlock
+	case directory.EndUser:
+	default:
+		return noBlock, false
+	}
+	if len(u.ID) > maxBlockDigits || strings.Trim(u.ID, "0123456789") != "" {
 		return noBlock, false
 	}
 	id, err := strconv.ParseInt(u.ID, 10, 64)
-	return id / blockSize, err == nil
+	return first + id/blockSize, err == nil
 }
 
 // stagedUser is a user on the way to staging.
@@ -81,7 +99,7 @@ type sifted struct {
 	// unchanged are blocks as they are on record.
 	unchanged []block
 	// unstage are users of those blocks who were staged before.
-	unstage pq.StringArray
+	unstage []directory.Identity
 	// late are blocks that seemed to be whole before more of their users came.
 	late pq.Int64Array
 }
@@ -112,7 +130,7 @@ func (s *sieve) closeBlock(into *sifted) {
 	if ok && len(s.open) > 0 && slices.Equal(blockDigest(s.open), known.Digest) {
 		into.unchanged = append(into.unchanged, known)
 		for _, u := range s.open[:s.openStaged] {
-			into.unstage = append(into.unstage, u.ID)
+			into.unstage = append(into.unstage, u.Identity)
 		}
 	} else {
 		s.stageOpen(into)
@@ -131,9 +149,14 @@ func (s *sieve) stageOpen(into *sifted) {
 // after it was unchanged.
 func (s *sifted) store(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
 	if len(s.unstage) > 0 {
+		var kinds, ids pq.StringArray
+		for _, id := range s.unstage {
+			kinds, ids = append(kinds, string(id.Kind)), append(ids, id.ID)
+		}
 		if _, err := tx.ExecContext(ctx, `
-			DELETE FROM staged_accounts WHERE connection_id = $1 AND kind = $2 AND source_id = ANY($3)`,
-			connectionID, string(directory.EndUser), s.unstage); err != nil {
+			DELETE FROM staged_accounts
+			WHERE connection_id = $1 AND (kind, source_id) IN (SELECT * FROM unnest($2::text[], $3::text[]))`,
+			connectionID, kinds, ids); err != nil {
 			return err
 		}
 	}
@@ -198,7 +221,7 @@ func refreshBlocks(ctx context.Context, tx *sqlx.Tx, connectionID int64, blocks 
 	_, err := tx.ExecContext(ctx, `
 		WITH present AS MATERIALIZED (
 			SELECT block, count(*) AS users,
-				sha256(string_agg(convert_to(source_id, 'UTF8') || '\x00' || facts_digest, '' ORDER BY source_id COLLATE "C")) AS digest
+				sha256(string_agg(convert_to(source_id, 'UTF8') || '\x00' || facts_digest, '' ORDER BY source_id)) AS digest
 			FROM accounts WHERE connection_id = $1 AND block = ANY($2) AND removed_at IS NULL
 			GROUP BY block
 		), emptied AS (

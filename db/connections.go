@@ -220,10 +220,7 @@ func (d *DB) Disconnect(ctx context.Context, connectionID int64) error {
 		if err := deleteCredentials(ctx, tx, connectionID); err != nil {
 			return err
 		}
-		if err := clearStaging(ctx, tx, connectionID); err != nil {
-			return err
-		}
-		return closeRunning(ctx, tx, connectionID, "the connection was disconnected", now)
+		return interrupt(ctx, tx, connectionID, "the connection was disconnected", now)
 	})
 }
 

@@ -22,7 +22,10 @@ func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 		WHERE a.connection_id = $1 AND a.removed_at IS NULL AND a.kind = 'account'
 			AND a.access_level = 'Group Access' AND a.groups <> '{}'
 			AND s.access_level = 'Group Access' AND s.groups = '{}'
-			AND NOT EXISTS (SELECT FROM staged_accounts o WHERE o.connection_id = $1 AND o.kind = 'account' AND group_name = ANY(o.groups))`,
+			AND NOT EXISTS (SELECT FROM staged_accounts o WHERE o.connection_id = $1 AND o.kind = 'account' AND group_name = ANY(o.groups))
+			AND NOT EXISTS (
+				SELECT FROM accounts o JOIN staged_blocks USING (connection_id, block)
+				WHERE o.connection_id = $1 AND o.removed_at IS NULL AND o.kind = 'account' AND group_name = ANY(o.groups))`,
 		connectionID); err != nil {
 		return nil, err
 	}
@@ -47,8 +50,9 @@ func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 }
 
 // keepGroups leaves accounts the groups, and the roles from them, that they
-// have on record: what cannot be read is not gone. A digest that does not fit the
-// facts it is kept with makes a later comparison look closer, and no more.
+// have on record: what cannot be read is not gone. Facts of which some are kept
+// and some are new get a digest that no facts have, so that each later read is
+// compared with them.
 func keepGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
 	_, err := tx.ExecContext(ctx, `
 		UPDATE staged_accounts s SET groups = a.groups, roles = a.roles,
@@ -56,7 +60,7 @@ func keepGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
 				WHEN (s.username, s.email, s.name, s.status, s.mfa, s.access_level, s.site, s.privileges)
 					= (a.username, a.email, a.name, a.status, a.mfa, a.access_level, a.site, a.privileges)
 					AND s.directory IS NOT DISTINCT FROM a.directory THEN a.facts_digest
-				ELSE s.facts_digest
+				ELSE sha256(s.facts_digest)
 			END
 		FROM accounts a
 		WHERE s.connection_id = $1 AND a.connection_id = $1 AND a.kind = s.kind AND a.source_id = s.source_id

@@ -87,6 +87,16 @@ func TestAGroupIsEmptyWhereItsAccountsAgree(t *testing.T) {
 	}
 }
 
+// Those of an unchanged block are not staged, and are members all the same.
+func TestAGroupHasTheMembersOfUnchangedBlocks(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	require.NoError(t, r.check(c, account("1"), inGroups("2", "Packagers"), inGroups("1000", "Packagers")))
+	require.NoError(t, r.check(c, account("1"), inGroups("2"), inGroups("1000", "Packagers")))
+	require.Error(t, r.check(c, account("1"), inGroups("2"), inGroups("1000")))
+}
+
 // There may be a million end users, and an account group has none of them.
 func TestOnlyAccountsAreMembersOfAGroup(t *testing.T) {
 	t.Parallel()
@@ -123,4 +133,29 @@ func TestGroupsThatMayNotBeReadAreKept(t *testing.T) {
 		"account/2": `changed {"email": "user2@example.com"} → {"email": "moved@example.com"}`,
 	}, r.changes(c, 2))
 	require.Empty(t, r.changes(c, 3))
+}
+
+// An account whose name changed while its groups could not be read has facts of
+// two readings. It may be in no group by then.
+func TestGroupsThatWereKeptEndOnceTheyAreRead(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	require.NoError(t, r.check(c, account("1"), inGroups("2", "Packagers"), inGroups("3", "Packagers")))
+	renamed := inGroups("2")
+	renamed.Name = "Renamed"
+	users := []directory.User{account("1"), renamed, inGroups("3")}
+	unread := summary(users)
+	unread.GroupsUnread = true
+	for range 2 {
+		key, _ := r.stage(c, unread, users)
+		r.apply(c, key)
+	}
+	require.Equal(t, []string{"Packagers"}, r.accounts(c, false)["account/2"].Groups)
+
+	require.NoError(t, r.check(c, account("1"), renamed, inGroups("3", "Packagers")))
+	require.Empty(t, r.accounts(c, false)["account/2"].Groups)
+	require.Equal(t, map[string]string{
+		"account/2": `changed {"groups": ["Packagers"]} → {"groups": []}`,
+	}, r.changes(c, 4))
 }

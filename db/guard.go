@@ -20,9 +20,9 @@ type snapshotCounts struct {
 	// taken is how many of them would be removed or no longer be active, and
 	// takenHumans how many of those are console accounts.
 	taken, takenHumans int
-	// admins is how many of them are active full administrators, as package
-	// directory has them, and adminsKept how many of those would stay present
-	// and active.
+	// admins is how many active full administrators there are among those that
+	// are to be compared. adminsKept is how many of them would stay present and
+	// active or, where that is none, how many others there are.
 	admins, adminsKept int
 	// changed are the blocks that are to be compared.
 	changed pq.Int64Array
@@ -39,8 +39,8 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 		SELECT kind, sum(users) AS count FROM (
 			SELECT kind, count(*) AS users FROM staged_accounts WHERE connection_id = $1 GROUP BY kind
 			UNION ALL
-			SELECT $2, sum(users) FROM staged_blocks WHERE connection_id = $1 HAVING count(*) > 0
-		) s GROUP BY kind`, connectionID, string(directory.EndUser)); err != nil {
+			SELECT `+kindOfBlock+` AS kind, sum(users) FROM staged_blocks WHERE connection_id = $1 GROUP BY 1
+		) s GROUP BY kind`, connectionID); err != nil {
 		return c, err
 	}
 	for _, k := range kinds {
@@ -48,10 +48,14 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 		c.staged += k.Count
 	}
 	err := tx.QueryRowxContext(ctx, `
-		WITH changed AS MATERIALIZED (SELECT array_agg(block) AS blocks FROM (`+changedBlocks+`) b WHERE 'end_user' = ANY($2))
+		WITH changed AS MATERIALIZED (SELECT array_agg(block) AS blocks FROM (`+changedBlocks+`) b WHERE `+kindOfBlock+` = ANY($2)),
+		unchanged AS (
+			SELECT coalesce(sum(users), 0) AS users, coalesce(sum(users) FILTER (WHERE `+kindOfBlock+` = 'account'), 0) AS humans
+			FROM staged_blocks WHERE connection_id = $1
+		)
 		SELECT (SELECT blocks FROM changed),
-			(SELECT coalesce(sum(users), 0) FROM staged_blocks WHERE connection_id = $1) + count(*),
-			count(*) FILTER (WHERE kind = 'account')
+			(SELECT users FROM unchanged) + count(*),
+			(SELECT humans FROM unchanged) + count(*) FILTER (WHERE kind = 'account')
 		FROM accounts
 		WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2)
 			AND (block IS NULL OR block = ANY((SELECT blocks FROM changed)::bigint[]))`,
@@ -60,26 +64,39 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 	return c, err
 }
 
-// compare counts what the snapshot would take from the accounts on record.
+// isFullAdmin is the condition of active full administrators, as package
+// directory has them: with directory.FullAccess as $2, directory.Administrator
+// as $3 and directory.AdministrativeWord as $4.
+const isFullAdmin = `kind = 'account' AND status <> 'inactive' AND CASE access_level
+	WHEN $2 THEN $3 = ANY(roles)
+	WHEN '' THEN array_to_string(roles, ',') ILIKE '%' || $4 || '%'
+	ELSE false
+END`
+
+// compare counts what the snapshot would take from the accounts on record. What
+// is in an unchanged block stays as it is, and is only looked for where no other
+// administrator would.
 func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
-	return tx.QueryRowxContext(ctx, `
+	if err := tx.QueryRowxContext(ctx, `
 		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account'),
 			count(*) FILTER (WHERE admin), count(*) FILTER (WHERE admin AND s.status <> 'inactive')
 		FROM (
-			SELECT kind, source_id, status,
-				kind = 'account' AND status <> 'inactive' AND CASE access_level
-					WHEN $3 THEN $4 = ANY(roles)
-					WHEN '' THEN array_to_string(roles, ',') ILIKE '%' || $5 || '%'
-					ELSE false
-				END AS admin
+			SELECT kind, source_id, status, `+isFullAdmin+` AS admin
 			FROM accounts
-			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (block IS NULL OR block = ANY($6))
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($5) AND (block IS NULL OR block = ANY($6))
 		) a LEFT JOIN (
 			SELECT kind, source_id, status FROM staged_accounts WHERE connection_id = $1
 		) s USING (kind, source_id),
 		LATERAL (SELECT s.source_id IS NULL OR a.status <> 'inactive' AND s.status = 'inactive' AS taken) t`,
-		connectionID, kindsRead(summary), directory.FullAccess, directory.Administrator, directory.AdministrativeWord, c.changed,
-	).Scan(&c.taken, &c.takenHumans, &c.admins, &c.adminsKept)
+		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
+		kindsRead(summary), c.changed,
+	).Scan(&c.taken, &c.takenHumans, &c.admins, &c.adminsKept); err != nil || c.admins == 0 || c.adminsKept > 0 {
+		return err
+	}
+	return tx.GetContext(ctx, &c.adminsKept, `
+		SELECT count(*) FROM accounts JOIN staged_blocks USING (connection_id, block)
+		WHERE connection_id = $1 AND removed_at IS NULL AND `+isFullAdmin,
+		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord)
 }
 
 // check refuses a snapshot that is not whole.

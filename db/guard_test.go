@@ -11,10 +11,13 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-func auditors(n int) []directory.User {
+func auditors(n int) []directory.User { return numbered(0, n) }
+
+// numbered are auditors with ids from one on.
+func numbered(from, n int) []directory.User {
 	users := make([]directory.User, n)
 	for i := range users {
-		users[i] = auditor(fmt.Sprint(i))
+		users[i] = auditor(fmt.Sprint(from + i))
 	}
 	return users
 }
@@ -88,7 +91,14 @@ func TestBrake(t *testing.T) {
 		"nearly all accounts among many end users":    {slices.Concat(twenty, crowd), append(crowd, admin), true},
 		"many end users beside the accounts":          {slices.Concat(twenty, crowd[:10]), append(twenty, crowd[:4]...), false},
 		"nearly all end users":                        {slices.Concat(twenty, crowd), append(twenty, crowd[0]), true},
-		"the first snapshot":                          {nil, twenty, false},
+		"one of two administrators, the other in an unchanged block": {
+			[]directory.User{account("1"), auditor("2"), account("1000")}, []directory.User{auditor("2"), account("1000")}, false},
+		"the only active administrator, another in an unchanged block": {
+			[]directory.User{account("1"), auditor("2"), account("1000", inactive)}, []directory.User{auditor("2"), account("1000", inactive)}, true},
+		"7 of 27 accounts, the others in an unchanged block": {
+			slices.Concat(twenty, numbered(1000, 7), crowd[:50]), slices.Concat(twenty, crowd[:50]), false},
+		"9 of 29":            {slices.Concat(twenty, numbered(1000, 9), crowd[:50]), slices.Concat(twenty, crowd[:50]), true},
+		"the first snapshot": {nil, twenty, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -165,7 +165,7 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 
 // applyDifferences is one statement: its parts see the same moment. Only
 // kinds that were read are compared, so that what a missing privilege hides
-// is not taken for removed, and of end users only blocks that may differ.
+// is not taken for removed, and only blocks that may differ.
 //
 // An account is different when its facts at the source, none if it is not
 // there, are not its facts on record, none if it is not present. The two sides

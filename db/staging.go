@@ -46,8 +46,7 @@ type StagedRead struct {
 func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
 	var read StagedRead
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
+		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `
@@ -65,9 +64,7 @@ func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (S
 			return err
 		}
 		read = row.read()
-		if connection.Scope == directory.ScopeEveryone {
-			read.sieve, err = sieveOf(ctx, tx, connectionID, row.Block)
-		}
+		read.sieve, err = sieveOf(ctx, tx, connectionID, row.HighestBlock)
 		return err
 	})
 	return read, err
@@ -80,7 +77,7 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		if _, err := tx.ExecContext(ctx, `
 			WITH begun AS (
-				UPDATE staged_reads SET cursor = '', block = $3, pages = 0, users = 0, summary = NULL, held = '', attempts = attempts + 1
+				UPDATE staged_reads SET cursor = '', highest_block = $3, pages = 0, users = 0, summary = NULL, held = '', attempts = attempts + 1
 				WHERE connection_id = $1 AND number = $2 RETURNING number
 			)
 			UPDATE syncs SET read_since = $4 WHERE connection_id = $1 AND number = (SELECT number FROM begun)`,
@@ -92,7 +89,7 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 			return err
 		}
 		read = row.read()
-		if read.sieve, err = sieveOf(ctx, tx, connectionID, row.Block); err != nil {
+		if read.sieve, err = sieveOf(ctx, tx, connectionID, row.HighestBlock); err != nil {
 			return err
 		}
 		return clearUsers(ctx, tx, connectionID)
@@ -164,7 +161,7 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	read.sieve.stageOpen(&read.unstored.sifted)
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if err := stagingWritten(tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, block = $10,
+			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, highest_block = $10,
 				unreachable = 0, busy_seconds = 0
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
 			connectionID, number, read.Attempts, read.Pages-read.unstored.pages,
@@ -232,7 +229,8 @@ type stagedReadRow struct {
 	Requests int            `db:"requests"`
 	Attempts int            `db:"attempts"`
 	Summary  sql.NullString `db:"summary"`
-	Block    int64          `db:"block"`
+	// HighestBlock is the last one that the reading has come to.
+	HighestBlock int64 `db:"highest_block"`
 	// Held is why it is to be held, where that is decided.
 	Held string `db:"held"`
 
@@ -260,7 +258,7 @@ func (r stagedReadRow) read() StagedRead {
 func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
-		SELECT cursor, pages, users, requests, attempts, summary, block, held, unreachable, busy_seconds,
+		SELECT cursor, pages, users, requests, attempts, summary, highest_block, held, unreachable, busy_seconds,
 			confirmed_attempt, confirmed_kind, confirmed_id
 		FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)

@@ -77,10 +77,7 @@ func beginSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string,
 	if !errors.Is(err, ErrNotFound) {
 		return s, err
 	}
-	if err := closeRunning(ctx, tx, connectionID, "it was interrupted before it ended", now); err != nil {
-		return Sync{}, err
-	}
-	if err := clearStaging(ctx, tx, connectionID); err != nil {
+	if err := interrupt(ctx, tx, connectionID, "it was interrupted before it ended", now); err != nil {
 		return Sync{}, err
 	}
 	err = tx.GetContext(ctx, &s, `
@@ -160,9 +157,17 @@ func syncByKey(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string)
 	return s, notFound(err, "the sync")
 }
 
-func closeRunning(ctx context.Context, tx *sqlx.Tx, connectionID int64, reason string, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `
+// interrupt ends a sync that has not ended, and drops what it has staged. A
+// connection whose syncs have all ended has nothing staged.
+func interrupt(ctx context.Context, tx *sqlx.Tx, connectionID int64, reason string, now time.Time) error {
+	result, err := tx.ExecContext(ctx, `
 		UPDATE syncs SET outcome = 'failed', error = 'interrupted', reason = $2, finished_at = $3
 		WHERE connection_id = $1 AND outcome = 'running'`, connectionID, reason, now)
-	return err
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); n == 0 || err != nil {
+		return err
+	}
+	return clearStaging(ctx, tx, connectionID)
 }

@@ -152,8 +152,8 @@ type Summary struct {
 	LeftOut map[string]int
 }
 
-// Source reads one directory. A Source is for one sync; its methods are not
-// called concurrently. Every error is an *Error or a context's.
+// Source reads one directory. A Source is for one sync, and is closed after it;
+// its methods are not called concurrently. Every error is an *Error or a context's.
 type Source interface {
 	// Probe makes sure that the source is what it is said to be and that the
 	// privileges a sync cannot do without are held. It reads no users. Beside
@@ -173,6 +173,10 @@ type Source interface {
 	// Lookup asks for single users again and emits those that still exist.
 	// It tells a removed user from one that slipped between two pages.
 	Lookup(ctx context.Context, ids []Identity, emit func(Page) error) error
+
+	// Close lets go of what is open to the source's server. Nothing is asked
+	// afterwards.
+	Close()
 }
 
 // Token is an access token. It must not be logged or leave the process

@@ -60,6 +60,9 @@ type source struct {
 	parallel     int
 }
 
+// Close implements directory.Source.
+func (s *source) Close() { s.http.Close() }
+
 func positive(n, otherwise int) int {
 	if n > 0 {
 		return n

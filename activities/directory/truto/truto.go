@@ -53,3 +53,6 @@ func newSource(cfg Config, client *httpclient.Client, settings directory.Setting
 	s.good.Store(never)
 	return s
 }
+
+// Close implements directory.Source.
+func (s *source) Close() { s.http.Close() }
