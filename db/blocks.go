@@ -68,7 +68,8 @@ type block struct {
 // blockDigest is equal for two sets of users whose ids and facts are equal,
 // and for no others. It is computed by refreshBlocks, too.
 func blockDigest(users []stagedUser) []byte {
-	sorted := slices.SortedFunc(slices.Values(users), func(a, b stagedUser) int { return strings.Compare(a.ID, b.ID) })
+	sorted := slices.Clone(users)
+	slices.SortFunc(sorted, func(a, b stagedUser) int { return strings.Compare(a.ID, b.ID) })
 	buf := make([]byte, 0, len(sorted)*(sha256.Size+16))
 	for _, u := range sorted {
 		buf = append(buf, u.ID...)

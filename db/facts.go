@@ -14,9 +14,8 @@ const maxIDBytes = 1024
 
 // storable refuses users that PostgreSQL would refuse. Its refusal would read
 // as a failure of the database, which is tried again for ever.
-func storable(users []directory.User) error {
-	for i := range users {
-		u := &users[i]
+func storable(users []stagedUser) error {
+	for _, u := range users {
 		if !slices.Contains(directory.Kinds(), u.Kind) {
 			return directory.Errorf(directory.Inconsistent, "a user is of the unknown kind %q", u.Kind)
 		}

@@ -118,9 +118,6 @@ type unstored struct {
 //
 // A page may be stored with one that comes later, or by StoreRead.
 func (d *DB) StagePage(ctx context.Context, connectionID int64, number int, before StagedRead, page directory.Page) (StagedRead, error) {
-	if err := storable(page.Users); err != nil {
-		return StagedRead{}, err
-	}
 	read := before.with(page)
 	if !read.Complete && read.unstored.requests < maxUnstoredRequests && len(read.unstored.stage) < maxUnstoredUsers {
 		return read, nil
@@ -159,6 +156,9 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 		return StagedRead{}, err
 	}
 	read.sieve.stageOpen(&read.unstored.sifted)
+	if err := storable(read.unstored.stage); err != nil {
+		return StagedRead{}, err
+	}
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if err := stagingWritten(tx.ExecContext(ctx, `
 			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, highest_block = $10,
