@@ -2,9 +2,9 @@
 // credentials, syncs, accounts and their changes, the staff roster, monitors
 // and their outcomes. It is the only package that knows SQL.
 //
-// An exported method is one transaction. Each says what it does when it is
-// called twice, because everything that calls it may be interrupted and
-// called again.
+// An exported method is one transaction, unless it says otherwise. Each says
+// what it does when it is called twice, because everything that calls it may be
+// interrupted and called again.
 package db
 
 import (

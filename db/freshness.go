@@ -8,8 +8,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// staleAfter is how many intervals may pass without an applied sync before
-// outcomes prove nothing any more.
+// staleAfter is how many intervals old what was read may be before outcomes
+// prove nothing any more.
 const staleAfter = 3
 
 // readSince is when the reading of the sync s began: what it read is as old as
@@ -22,7 +22,7 @@ const readSince = `coalesce(s.read_since, s.started_at)`
 const isStale = `$1::timestamptz - ` + readSince + ` > $2 * least(c.every_seconds, s.every_seconds) * interval '1 second'`
 
 // staleReason is why a stale sync proves nothing.
-var staleReason = fmt.Sprintf("the last applied sync is older than %d intervals", staleAfter)
+var staleReason = fmt.Sprintf("what the last applied sync read is older than %d intervals", staleAfter)
 
 // staleness is staleReason for a sync that is stale at a time, or "".
 func staleness(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) (reason string, err error) {

@@ -67,7 +67,7 @@ func parseKeyset(content []byte) (*Keyset, error) {
 // Rotated returns a keyset that seals with a new key and still opens what the
 // old ones sealed.
 func (k *Keyset) Rotated() (*Keyset, error) {
-	manager := keyset.NewManagerFromHandle(k.handle)
+	manager := keyset.NewManagerFromHandle(k.keys())
 	id, err := manager.Add(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (k *Keyset) Replace(path string) error {
 
 func (k *Keyset) write(path string) error {
 	var content bytes.Buffer
-	if err := insecurecleartextkeyset.Write(k.handle, keyset.NewJSONWriter(&content)); err != nil {
+	if err := insecurecleartextkeyset.Write(k.keys(), keyset.NewJSONWriter(&content)); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -120,6 +120,12 @@ func newKeyset(handle *keyset.Handle) (*Keyset, error) {
 		return nil, fmt.Errorf("use the keyset: %w", err)
 	}
 	return &Keyset{handle: handle, aead: primitive}, nil
+}
+
+func (k *Keyset) keys() *keyset.Handle {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.handle
 }
 
 func (k *Keyset) primitive() tink.AEAD {

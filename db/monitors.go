@@ -35,7 +35,8 @@ func WorstState[M any](monitors []M, stateOf func(M) MonitorState) MonitorState 
 // Monitor is the latest outcome of a monitor, as it reads now.
 type Monitor struct {
 	Code string
-	// State is what was found, or NotEvaluable when that is too old by now.
+	// State is what was found, Failing once a grace period has ended since, or
+	// NotEvaluable when what was found is too old by now.
 	State  MonitorState
 	Reason string
 	// Sync and EvaluatedAt say which snapshot it speaks of.

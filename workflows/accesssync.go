@@ -50,7 +50,7 @@ type Outlook struct {
 }
 
 // Revived is the input with which AccessSync goes on for a connection whose
-// workflow is not running, because somebody ended it.
+// workflow is not running: somebody ended it, or disconnected the connection.
 func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
 		Connection:   ConnectionOf(c),
@@ -336,10 +336,12 @@ func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 		s.disconnect = &DisconnectRequest{}
 		return s.endConnection(ctx)
 	}
+	becomes := db.StateChange{State: db.Paused, Reason: "its workflow was cancelled; resume starts it again"}
+	if s.in.Rejected {
+		becomes = db.StateChange{State: db.NeedsReconnect, Reason: "its workflow was cancelled; reconnect starts it again"}
+	}
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
-		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: db.StateChange{
-			State: db.Paused, Reason: "its workflow was cancelled; resume starts it again",
-		}}).Get(ctx, nil)
+		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: becomes}).Get(ctx, nil)
 }
 
 // endConnection destroys the credentials, and the record if that was asked.

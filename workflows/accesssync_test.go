@@ -528,14 +528,24 @@ func TestItEndsWhenItsConnectionIsGone(t *testing.T) {
 
 func TestACancelledWorkflowDoesNotStopInSilence(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	run := b.start(b.idle())
-	require.NoError(t, b.client.CancelWorkflow(t.Context(), run.GetID(), ""))
-	err := run.Get(t.Context(), nil)
-	require.True(t, temporal.IsCanceledError(err), "%v", err)
-	states := b.stage.recorded()
-	require.Equal(t, db.Paused, states[len(states)-1].State)
-	require.Contains(t, states[len(states)-1].Reason, "cancelled")
+	for state, edit := range map[db.State]func(*AccessSyncInput){
+		db.Paused:         func(*AccessSyncInput) {},
+		db.NeedsReconnect: func(in *AccessSyncInput) { in.Rejected = true },
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			in := b.idle()
+			edit(&in)
+			run := b.start(in)
+			require.NoError(t, b.client.CancelWorkflow(t.Context(), run.GetID(), ""))
+			err := run.Get(t.Context(), nil)
+			require.True(t, temporal.IsCanceledError(err), "%v", err)
+			states := b.stage.recorded()
+			require.Equal(t, state, states[len(states)-1].State)
+			require.Contains(t, states[len(states)-1].Reason, "cancelled")
+		})
+	}
 }
 
 func TestConnectingHandsOverToTheRecurringSync(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"jamf-access-review/db"
 )
 
-// maxRefreshes bounds how many access tokens a source may reject in one sync.
+// maxRefreshes bounds how many access tokens a source may reject in one fetch.
 const maxRefreshes = 10
 
 // syncOnce is one sync: fetch the whole directory, then record what came of
