@@ -182,6 +182,8 @@ func TestAnAnswerThatWasLostIsGivenAgain(t *testing.T) {
 		b.eventually(func() bool { return b.status().Doing == "waiting for the next sync" }, "it is idle again")
 	}
 	require.Len(t, b.stage.fetched(), 1)
+	runs := b.runs()
+	b.keep("answered-again", AccessSyncID(b.queue), runs[len(runs)-1])
 }
 
 // Messages that change nothing fill a run's history as others do.
@@ -544,6 +546,7 @@ func TestACancelledWorkflowDoesNotStopInSilence(t *testing.T) {
 			states := b.stage.recorded()
 			require.Equal(t, state, states[len(states)-1].State)
 			require.Contains(t, states[len(states)-1].Reason, "cancelled")
+			b.keep("cancelled-"+string(state), run.GetID(), run.GetRunID())
 		})
 	}
 }
@@ -580,6 +583,7 @@ func TestConnectingThatIsCancelledAtItsEndIsDone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, described.WorkflowExecutionInfo.Status)
 	require.False(t, b.cancelRequested(AccessSyncID(b.queue), ""), "nor is the recurring sync cancelled")
+	b.keep("connect-cancelled-at-its-end", run.GetID(), run.GetRunID())
 }
 
 func (b *testBundle) cancelRequested(workflowID, runID string) bool {
@@ -675,4 +679,5 @@ func TestASyncThatIsLongOverdueWaitsForItsPlace(t *testing.T) {
 	require.Empty(t, b.stage.fetched())
 	_, err := b.update(ResyncMessage, "asked", ResyncRequest{})
 	require.NoError(t, err, "who asks does not wait")
+	b.keep("overdue", AccessSyncID(b.queue), b.runs()[0])
 }
