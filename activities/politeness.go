@@ -9,6 +9,8 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
+
+	"jamf-access-review/db"
 )
 
 // ServerTaken is the type of the error of a fetch that waits for its turn.
@@ -24,7 +26,7 @@ const (
 	lastTurn  = 15 * time.Second
 )
 
-var errLeaseLost = errors.New("another connection reads the server: this one was away for too long")
+var errLeaseLost = errors.New("the turn at the server was lost: this worker was away for too long, or PostgreSQL began anew")
 
 // server is what is read by one connection at a time: the host of the source
 // or, where that only passes on what it reads, the account behind it.
@@ -48,19 +50,19 @@ func (a *Activities) inTurn(ctx context.Context, l link, read func(context.Conte
 	if err != nil {
 		return err
 	}
-	given, err := a.Record.LeaseServer(ctx, server, l.connection.ID, leaseSpan)
+	lease, err := a.Record.LeaseServer(ctx, server, l.connection.ID, leaseSpan)
 	if err != nil {
 		return err
 	}
-	if !given {
+	if lease == nil {
 		return temporal.NewApplicationErrorWithOptions("another connection reads "+server+"; this one is next or after it", ServerTaken,
 			temporal.ApplicationErrorOptions{NextRetryDelay: nextTurn(activity.GetInfo(ctx).Attempt), Category: temporal.ApplicationErrorCategoryBenign})
 	}
 	reading, cancel := context.WithCancelCause(ctx)
-	go a.prolong(reading, cancel, server, l.connection.ID)
+	go a.prolong(reading, cancel, *lease)
 	err = read(reading)
 	cancel(nil)
-	if releaseErr := a.release(ctx, server, l.connection.ID); err == nil {
+	if releaseErr := a.release(ctx, *lease); err == nil {
 		err = releaseErr
 	}
 	if err != nil && errors.Is(context.Cause(reading), errLeaseLost) {
@@ -72,7 +74,7 @@ func (a *Activities) inTurn(ctx context.Context, l link, read func(context.Conte
 // prolong keeps the lease until the reading ends, and ends the reading when
 // the lease is lost. That PostgreSQL does not answer is for the reading to
 // find out.
-func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, server string, connectionID int64) {
+func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, lease db.Lease) {
 	ticker := time.NewTicker(leaseInterval)
 	defer ticker.Stop()
 	for {
@@ -80,7 +82,7 @@ func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, 
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if given, err := a.Record.LeaseServer(ctx, server, connectionID, leaseSpan); err == nil && !given {
+			if held, err := a.Record.ProlongLease(ctx, lease, leaseSpan); err == nil && !held {
 				lost(errLeaseLost)
 			}
 		}
@@ -88,10 +90,10 @@ func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, 
 }
 
 // release lets the next one read, also when the worker stops.
-func (a *Activities) release(ctx context.Context, server string, connectionID int64) error {
+func (a *Activities) release(ctx context.Context, lease db.Lease) error {
 	ctx, cancel := lastWords(ctx)
 	defer cancel()
-	return a.Record.ReleaseServer(ctx, server, connectionID)
+	return a.Record.ReleaseLease(ctx, lease)
 }
 
 // nextTurn is when to ask again, after an attempt: later and later, and not

@@ -2,31 +2,51 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 )
 
-// LeaseServer gives a connection the right to read a server for a time, so that
-// one connection at a time reads it, on however many machines workers run. It
-// reports whether the right was given: not while another connection has it.
-// Whoever has it prolongs it with another call, and loses it when the time is
-// up. The time is PostgreSQL's own.
-func (d *DB) LeaseServer(ctx context.Context, server string, connectionID int64, span time.Duration) (bool, error) {
-	given, err := d.sql.ExecContext(ctx, `
+// Lease is the right of one reader to read a server. It ends when its time is
+// up, by PostgreSQL's own clock.
+type Lease struct{ server, holder string }
+
+// LeaseServer gives a reader of a connection the right to read a server for a
+// time, so that one connection at a time reads it, on however many machines
+// workers run. It returns nil while another connection has that right. A
+// connection's next reader takes over from the one before.
+func (d *DB) LeaseServer(ctx context.Context, server string, connectionID int64, span time.Duration) (*Lease, error) {
+	lease := Lease{server: server}
+	err := d.sql.GetContext(ctx, &lease.holder, `
 		INSERT INTO source_leases AS l (server, connection_id, expires_at)
 		VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')
-		ON CONFLICT (server) DO UPDATE SET connection_id = excluded.connection_id, expires_at = excluded.expires_at
-		WHERE l.connection_id = excluded.connection_id OR l.expires_at <= clock_timestamp()`,
+		ON CONFLICT (server) DO UPDATE SET
+			connection_id = excluded.connection_id, expires_at = excluded.expires_at, holder = excluded.holder
+		WHERE l.connection_id = excluded.connection_id OR l.expires_at <= clock_timestamp()
+		RETURNING holder`,
 		server, connectionID, span.Seconds())
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &lease, err
+}
+
+// ProlongLease lets a lease last for a time from now on, and reports whether its
+// reader still has it.
+func (d *DB) ProlongLease(ctx context.Context, lease Lease, span time.Duration) (bool, error) {
+	prolonged, err := d.sql.ExecContext(ctx, `
+		UPDATE source_leases SET expires_at = clock_timestamp() + $3 * interval '1 second' WHERE server = $1 AND holder = $2`,
+		lease.server, lease.holder, span.Seconds())
 	if err != nil {
 		return false, err
 	}
-	n, err := given.RowsAffected()
+	n, err := prolonged.RowsAffected()
 	return n == 1, err
 }
 
-// ReleaseServer ends a connection's right to read a server. Without it, or a
-// second time, nothing changes.
-func (d *DB) ReleaseServer(ctx context.Context, server string, connectionID int64) error {
-	_, err := d.sql.ExecContext(ctx, `DELETE FROM source_leases WHERE server = $1 AND connection_id = $2`, server, connectionID)
+// ReleaseLease ends a lease. One that its reader does not have any more, or a
+// second time, changes nothing.
+func (d *DB) ReleaseLease(ctx context.Context, lease Lease) error {
+	_, err := d.sql.ExecContext(ctx, `DELETE FROM source_leases WHERE server = $1 AND holder = $2`, lease.server, lease.holder)
 	return err
 }

@@ -9,42 +9,55 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func (r *record) lease(server string, c Connection, span time.Duration) *Lease {
+	r.t.Helper()
+	lease, err := r.LeaseServer(r.ctx, server, c.ID, span)
+	require.NoError(r.t, err)
+	return lease
+}
+
+func (r *record) prolong(lease *Lease) bool {
+	r.t.Helper()
+	held, err := r.ProlongLease(r.ctx, *lease, time.Hour)
+	require.NoError(r.t, err)
+	return held
+}
+
 func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	one, two := r.connect("one").ID, r.connect("two").ID
-	lease := func(server string, connection int64) bool {
-		t.Helper()
-		given, err := r.LeaseServer(r.ctx, server, connection, time.Hour)
-		require.NoError(t, err)
-		return given
-	}
-	require.True(t, lease("one.example", one))
-	require.True(t, lease("one.example", one), "it is prolonged")
-	require.False(t, lease("one.example", two))
-	require.True(t, lease("two.example", two))
-
-	require.NoError(t, r.ReleaseServer(r.ctx, "one.example", two), "it has none to release")
-	require.False(t, lease("one.example", two))
+	one, two := r.connect("one"), r.connect("two")
+	lease := r.lease("one.example", one, time.Hour)
+	require.True(t, r.prolong(lease))
+	require.Nil(t, r.lease("one.example", two, time.Hour))
+	require.NotNil(t, r.lease("two.example", two, time.Hour))
 	for range 2 {
-		require.NoError(t, r.ReleaseServer(r.ctx, "one.example", one))
+		require.NoError(t, r.ReleaseLease(r.ctx, *lease))
 	}
-	require.True(t, lease("one.example", two))
+	require.NotNil(t, r.lease("one.example", two, time.Hour))
 }
 
 func TestALeaseThatNobodyProlongsEnds(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	one, two := r.connect("one").ID, r.connect("two").ID
-	given, err := r.LeaseServer(r.ctx, "one.example", one, 0)
-	require.NoError(t, err)
-	require.True(t, given)
-	given, err = r.LeaseServer(r.ctx, "one.example", two, time.Hour)
-	require.NoError(t, err)
-	require.True(t, given)
-	given, err = r.LeaseServer(r.ctx, "one.example", one, time.Hour)
-	require.NoError(t, err)
-	require.False(t, given, "who had it before finds out")
+	one, two := r.connect("one"), r.connect("two")
+	lease := r.lease("one.example", one, 0)
+	require.NotNil(t, r.lease("one.example", two, time.Hour))
+	require.False(t, r.prolong(lease), "who had it before finds out")
+	require.Nil(t, r.lease("one.example", one, time.Hour))
+}
+
+// A worker that was away for a while is followed by another of its connection.
+func TestWhoWasAwayTakesNothingFromItsSuccessor(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	one, two := r.connect("one"), r.connect("two")
+	away, successor := r.lease("one.example", one, time.Hour), r.lease("one.example", one, time.Hour)
+	require.NotNil(t, successor)
+	require.False(t, r.prolong(away))
+	require.NoError(t, r.ReleaseLease(r.ctx, *away))
+	require.Nil(t, r.lease("one.example", two, time.Hour))
+	require.True(t, r.prolong(successor))
 }
 
 func TestOfManyWhoAskAtOnceOneIsGivenTheServer(t *testing.T) {
@@ -56,8 +69,8 @@ func TestOfManyWhoAskAtOnceOneIsGivenTheServer(t *testing.T) {
 	}
 	var given atomic.Int32
 	for _, err := range together(len(connections), func(i int) error {
-		ok, err := r.LeaseServer(r.ctx, "one.example", connections[i].ID, time.Hour)
-		if ok {
+		lease, err := r.LeaseServer(r.ctx, "one.example", connections[i].ID, time.Hour)
+		if lease != nil {
 			given.Add(1)
 		}
 		return err
