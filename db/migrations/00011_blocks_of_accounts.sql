@@ -9,11 +9,17 @@
 
 -- +goose Up
 
+-- In the order in which syncs and imports take these tables.
 ALTER TABLE staged_reads RENAME COLUMN block TO highest_block;
 ALTER TABLE staged_reads ALTER COLUMN highest_block SET DEFAULT -9223372036854775808;
 
-ALTER TABLE changes ALTER COLUMN kind TYPE text COLLATE "C", ALTER COLUMN source_id TYPE text COLLATE "C";
-ALTER TABLE findings ALTER COLUMN kind TYPE text COLLATE "C", ALTER COLUMN source_id TYPE text COLLATE "C";
+ALTER TABLE staged_accounts DROP COLUMN block;
+ALTER TABLE staged_accounts
+    ALTER COLUMN kind TYPE text COLLATE "C", ALTER COLUMN source_id TYPE text COLLATE "C",
+    ADD COLUMN block bigint GENERATED ALWAYS AS (
+        CASE WHEN kind IN ('account', 'end_user') AND length(source_id) <= 18 AND translate(source_id, '0123456789', '') = ''
+            THEN source_id::bigint / 128 - CASE kind WHEN 'account' THEN 7812500000000000 ELSE 0 END END
+    ) STORED;
 
 ALTER TABLE accounts DROP COLUMN block;
 ALTER TABLE accounts
@@ -24,13 +30,8 @@ ALTER TABLE accounts
     ) STORED;
 CREATE INDEX ON accounts (connection_id, block);
 
-ALTER TABLE staged_accounts DROP COLUMN block;
-ALTER TABLE staged_accounts
-    ALTER COLUMN kind TYPE text COLLATE "C", ALTER COLUMN source_id TYPE text COLLATE "C",
-    ADD COLUMN block bigint GENERATED ALWAYS AS (
-        CASE WHEN kind IN ('account', 'end_user') AND length(source_id) <= 18 AND translate(source_id, '0123456789', '') = ''
-            THEN source_id::bigint / 128 - CASE kind WHEN 'account' THEN 7812500000000000 ELSE 0 END END
-    ) STORED;
+ALTER TABLE changes ALTER COLUMN kind TYPE text COLLATE "C", ALTER COLUMN source_id TYPE text COLLATE "C";
+ALTER TABLE findings ALTER COLUMN kind TYPE text COLLATE "C", ALTER COLUMN source_id TYPE text COLLATE "C";
 
 INSERT INTO account_blocks (connection_id, block, users, digest)
 SELECT connection_id, block, count(*),
