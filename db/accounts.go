@@ -33,6 +33,12 @@ func (d *DB) Accounts(ctx context.Context, connectionID int64, removed bool) ite
 			return
 		}
 		defer tx.Rollback()
+		// Before the transaction sees its moment: of a table that a migration has
+		// rewritten since, an earlier moment has no rows.
+		if _, err := tx.ExecContext(ctx, `LOCK TABLE accounts IN ACCESS SHARE MODE`); err != nil {
+			yield(Account{}, err)
+			return
+		}
 		for _, kind := range slices.Sorted(slices.Values(directory.Kinds())) {
 			if !accountsOfKind(ctx, tx, connectionID, kind, removed, yield) {
 				return

@@ -17,15 +17,21 @@ import (
 func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (doubt, err error) {
 	var groups pq.StringArray
 	if err := tx.GetContext(ctx, &groups, `
-		SELECT coalesce(array_agg(DISTINCT group_name ORDER BY group_name), '{}')
-		FROM accounts a JOIN staged_accounts s USING (connection_id, kind, source_id), LATERAL unnest(a.groups) AS group_name
-		WHERE a.connection_id = $1 AND a.removed_at IS NULL AND a.kind = 'account'
-			AND a.access_level = 'Group Access' AND a.groups <> '{}'
-			AND s.access_level = 'Group Access' AND s.groups = '{}'
-			AND NOT EXISTS (SELECT FROM staged_accounts o WHERE o.connection_id = $1 AND o.kind = 'account' AND group_name = ANY(o.groups))
-			AND NOT EXISTS (
-				SELECT FROM accounts o JOIN staged_blocks USING (connection_id, block)
-				WHERE o.connection_id = $1 AND o.removed_at IS NULL AND o.kind = 'account' AND group_name = ANY(o.groups))`,
+		WITH lost AS MATERIALIZED (
+			SELECT group_name
+			FROM accounts a JOIN staged_accounts s USING (connection_id, kind, source_id), LATERAL unnest(a.groups) AS group_name
+			WHERE a.connection_id = $1 AND a.removed_at IS NULL AND a.kind = 'account'
+				AND a.access_level = 'Group Access' AND a.groups <> '{}'
+				AND s.access_level = 'Group Access' AND s.groups = '{}'
+		), kept AS (
+			SELECT unnest(groups) AS group_name FROM staged_accounts WHERE connection_id = $1 AND kind = 'account'
+			UNION ALL
+			SELECT unnest(groups) FROM accounts JOIN staged_blocks USING (connection_id, block)
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
+		)
+		SELECT coalesce(array_agg(group_name ORDER BY group_name), '{}') FROM (
+			SELECT group_name FROM lost EXCEPT SELECT group_name FROM kept WHERE EXISTS (SELECT FROM lost)
+		) emptied`,
 		connectionID); err != nil {
 		return nil, err
 	}

@@ -2,9 +2,11 @@ package db
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"jamf-access-review/activities/directory"
 	"jamf-access-review/db/localpostgres"
 )
 
@@ -75,11 +77,16 @@ func TestMigrateDownAndUp(t *testing.T) {
 // migrateFrom takes the schema back to a version, and brings it up to date again.
 func (r *record) migrateFrom(version int64) {
 	r.t.Helper()
+	r.migrateDownTo(version)
+	_, err := r.Migrate(r.ctx)
+	require.NoError(r.t, err)
+}
+
+func (r *record) migrateDownTo(version int64) {
+	r.t.Helper()
 	provider, err := r.migrations()
 	require.NoError(r.t, err)
 	_, err = provider.DownTo(r.ctx, version)
-	require.NoError(r.t, err)
-	_, err = r.Migrate(r.ctx)
 	require.NoError(r.t, err)
 }
 
@@ -99,6 +106,65 @@ func TestMigrateMakesBlocksOfWhatIsOnRecord(t *testing.T) {
 	require.Equal(t, []string{kept, kept}, []string{again, made})
 	s := r.sync(c, users[10:]...)
 	require.Equal(t, []int{291, 0, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
+}
+
+// Before there were blocks of accounts, groups that were kept while they could
+// not be read had the digest of an account without groups.
+func TestMigrateLooksAgainAtGroupsThatWereKept(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), inGroups("2", "Packagers"), inGroups("3", "Packagers"))
+	r.migrateDownTo(10)
+	without := inGroups("2")
+	r.exec(`UPDATE accounts SET facts_digest = $1 WHERE source_id = '2'`, factsDigest(&without))
+	_, err := r.Migrate(r.ctx)
+	require.NoError(t, err)
+
+	require.NoError(t, r.check(c, account("1"), without, inGroups("3", "Packagers")))
+	require.Empty(t, r.accounts(c, false)["account/2"].Groups)
+	require.Len(t, r.changes(c, 2), 1)
+}
+
+// What was asked for before is not known to be asked for in the order of now.
+func TestMigrateForgetsWhoWasConfirmedMissing(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	s, read := r.readingOn(c)
+	_, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "ann"})
+	require.NoError(t, err)
+	require.NotZero(t, r.openStaging(c, s).Confirmed)
+	r.migrateFrom(10)
+	require.Zero(t, r.openStaging(c, s).Confirmed)
+}
+
+// A list that is asked for while a migration rewrites what it lists.
+func TestAccountsAreListedAfterAMigration(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"))
+	migration, err := r.DB.sql.BeginTxx(r.ctx, nil)
+	require.NoError(t, err)
+	defer migration.Rollback()
+	_, err = migration.ExecContext(r.ctx, `ALTER TABLE accounts ALTER COLUMN name TYPE varchar(200)`)
+	require.NoError(t, err)
+	listed := make(chan int, 1)
+	go func() {
+		n := 0
+		for _, err := range r.Accounts(r.ctx, c.ID, false) {
+			if err == nil {
+				n++
+			}
+		}
+		listed <- n
+	}()
+	require.Eventually(t, func() bool {
+		return one[int](r, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 1
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(t, migration.Commit())
+	require.Equal(t, 1, <-listed)
 }
 
 // A roster that was imported before addresses said whose they are.

@@ -50,7 +50,7 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 // last one, otherwise ErrStagingLost, and nothing changes.
 func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity) (StagedRead, error) {
 	if err := stagingWritten(d.sql.ExecContext(ctx, `
-		UPDATE staged_reads SET pages = pages + 1, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_id = $6,
+		UPDATE staged_reads SET pages = pages + 1, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_source_id = $6,
 			unreachable = 0, busy_seconds = 0
 		WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
 		connectionID, number, before.Attempts, before.Pages, string(upTo.Kind), upTo.ID)); err != nil {

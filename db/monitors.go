@@ -191,7 +191,7 @@ func (d *DB) findings(ctx context.Context, connectionID int64, code string, atMo
 	}
 	err := d.sql.SelectContext(ctx, &rows, `
 		SELECT count(*) OVER () AS total, f.code, f.kind, f.source_id, a.username, a.email, f.person, now.state, f.reason, now.since, f.due_at
-		FROM findings f JOIN accounts a USING (connection_id, kind, source_id), LATERAL (
+		FROM accounts a JOIN findings f USING (connection_id, kind, source_id), LATERAL (
 			SELECT CASE WHEN ended THEN 'failing' ELSE f.state END AS state, CASE WHEN ended THEN f.due_at ELSE f.since END AS since
 			FROM (SELECT f.state = 'due' AND f.due_at <= $2 AS ended) e
 		) now

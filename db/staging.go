@@ -239,7 +239,7 @@ type stagedReadRow struct {
 
 	ConfirmedAttempt int            `db:"confirmed_attempt"`
 	ConfirmedKind    directory.Kind `db:"confirmed_kind"`
-	ConfirmedID      string         `db:"confirmed_id"`
+	ConfirmedID      string         `db:"confirmed_source_id"`
 }
 
 func (r stagedReadRow) read() StagedRead {
@@ -259,7 +259,7 @@ func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
 		SELECT cursor, pages, users, requests, attempts, summary, highest_block, held, unreachable, busy_seconds,
-			confirmed_attempt, confirmed_kind, confirmed_id
+			confirmed_attempt, confirmed_kind, confirmed_source_id
 		FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)
 	if errors.Is(err, sql.ErrNoRows) {

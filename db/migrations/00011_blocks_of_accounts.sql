@@ -9,9 +9,21 @@
 
 -- +goose Up
 
--- In the order in which syncs and imports take these tables.
+-- All at once, and in the order in which syncs and imports take them: whoever
+-- has one and waits for another is waited for before anything is done.
+LOCK TABLE staged_reads, staged_accounts, accounts, changes, findings;
+
 ALTER TABLE staged_reads RENAME COLUMN block TO highest_block;
 ALTER TABLE staged_reads ALTER COLUMN highest_block SET DEFAULT -9223372036854775808;
+
+-- What comes after an id is another one now.
+ALTER TABLE staged_reads RENAME COLUMN confirmed_id TO confirmed_source_id;
+UPDATE staged_reads SET confirmed_attempt = 0;
+
+-- The digest of an account whose groups were kept while they could not be read
+-- may be that of the account without groups. The next read mends them all.
+UPDATE accounts SET facts_digest = sha256(facts_digest)
+WHERE kind = 'account' AND access_level = 'Group Access' AND (groups <> '{}' OR roles <> '{}');
 
 ALTER TABLE staged_accounts DROP COLUMN block;
 ALTER TABLE staged_accounts
@@ -39,7 +51,16 @@ SELECT connection_id, block, count(*),
 FROM accounts WHERE kind = 'account' AND block IS NOT NULL AND removed_at IS NULL
 GROUP BY connection_id, block;
 
+ANALYZE accounts, changes, findings;
+
 -- +goose Down
+
+LOCK TABLE staged_reads, staged_accounts, accounts, changes, findings;
+
+ALTER TABLE staged_reads ALTER COLUMN highest_block SET DEFAULT -1;
+ALTER TABLE staged_reads RENAME COLUMN highest_block TO block;
+ALTER TABLE staged_reads RENAME COLUMN confirmed_source_id TO confirmed_id;
+UPDATE staged_reads SET confirmed_attempt = 0;
 
 DELETE FROM account_blocks WHERE block < 0;
 DELETE FROM staged_blocks WHERE block < 0;
@@ -63,6 +84,3 @@ CREATE INDEX ON accounts (connection_id, block);
 
 ALTER TABLE findings ALTER COLUMN kind TYPE text COLLATE "default", ALTER COLUMN source_id TYPE text COLLATE "default";
 ALTER TABLE changes ALTER COLUMN kind TYPE text COLLATE "default", ALTER COLUMN source_id TYPE text COLLATE "default";
-
-ALTER TABLE staged_reads ALTER COLUMN highest_block SET DEFAULT -1;
-ALTER TABLE staged_reads RENAME COLUMN highest_block TO block;
