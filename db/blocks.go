@@ -22,7 +22,8 @@ import (
 
 // The schema knows these numbers, too.
 const (
-	// blockSize is how many ids a block has, and maxBlockDigits how many digits.
+	// blockSize is how many ids a block has, and maxBlockDigits how many digits
+	// they have at most.
 	blockSize      = 128
 	maxBlockDigits = 18
 	// firstAccountBlock puts the blocks of accounts, which are read first, below

@@ -28,7 +28,10 @@ func (d *DB) LeaseServer(ctx context.Context, server string, connectionID int64,
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return &lease, err
+	if err != nil {
+		return nil, err
+	}
+	return &lease, nil
 }
 
 // ProlongLease lets a lease last for a time from now on, and reports whether its
