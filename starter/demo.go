@@ -40,7 +40,7 @@ func newDemo(a *app) *cobra.Command {
 		Long: `Demo starts PostgreSQL, Temporal with its UI, a worker, and a simulated Jamf Pro
 with a staff roster in which some people have left. It connects them, prints
 what a person would look at, and where, and stays up until Ctrl-C. Nobody in it
-exists.
+exists, and its roster is that of an organization of its own.
 
 Its data stays in JAMF_ACCESS_HOME (.local by default), and a second demo goes
 on with it; after a disconnect, or with another --jamf-port, it begins anew. The
@@ -173,7 +173,7 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 	if err := a.printMonitors(views, demoFindings); err != nil {
 		return err
 	}
-	a.tell(whereToLook, demoPage(st, simulated), simulated.what, simulated.BaseURL, simulated.credentials, simulated.Name)
+	a.tell(whereToLook, demoPage(st, simulated), simulated.what, simulated.BaseURL, simulated.credentials, simulated.Name, simulated.Organization)
 	return nil
 }
 
@@ -190,6 +190,7 @@ What to try, in another terminal in this folder
   go run ./starter resync %[5]s
   go run ./starter changes %[5]s
   go run ./starter monitors %[5]s --check
+  go run ./starter staff list --org %[6]s
   go run ./starter pause %[5]s`
 
 // demoView is what demo prints as JSON.
@@ -208,7 +209,8 @@ func demoPage(st *stack.Stack, simulated *simulation) string {
 
 // syncDemo imports the roster, and connects the simulated source or syncs it.
 // What the last demo left goes on where it can, and is connected anew where it
-// was disconnected or the source is at another address.
+// was disconnected, the source is at another address, or an earlier version had
+// it in another organization.
 func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 	record, err := a.record(ctx)
 	if err != nil {
@@ -232,7 +234,7 @@ func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 	switch {
 	case err != nil:
 		return err
-	case c.BaseURL != simulated.BaseURL, c.State == db.Disconnected, c.State == db.Connecting && !connecting:
+	case c.BaseURL != simulated.BaseURL, c.Organization != simulated.Organization, c.State == db.Disconnected, c.State == db.Connecting && !connecting:
 		if err := a.disconnect(ctx, c.Name, true); err != nil {
 			return err
 		}

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/worker/settings"
 )
 
 // ordinary is the user that the demo is run as besides root.
@@ -45,18 +47,12 @@ func TestDemo(t *testing.T) {
 func TestDevIsAStackForEveryOtherCommand(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, "")
-	dev := func(says string, more ...string) *stack {
-		p := h.start(t, append(append([]string{"dev"}, anyPorts...), more...)...)
-		await(t, "the stack to be up", func() bool {
-			return strings.Contains(p.stderr.String(), "Ctrl-C ends it") && strings.Contains(p.stdout.String(), says) || p.ended()
-		})
-		return p
-	}
-	p := dev("\n}\n", "-o", "json")
+	p := h.dev(t, "-o", "json")
 	require.Equal(t, h.data(), document[map[string]string](t, result{stdout: p.stdout.String(), stderr: p.stderr.String()})["home"])
 	require.Zero(t, p.interrupt(t), "%s", p)
-	p = dev("starter staff import")
+	p = h.dev(t)
 	require.Contains(t, p.stdout.String(), "Temporal UI   http://127.0.0.1:", "%s", p)
+	require.Contains(t, p.stdout.String(), "starter staff import", "%s", p)
 	s := setup(t)
 	c := h.cli(t)
 	require.Equal(t, "applied", ask[syncedDoc](c.with("JAMF_CLIENT_SECRET="+s.secret), s.connectArgs()...).Sync.Outcome)
@@ -275,7 +271,7 @@ func (h *home) demoEnds(t *testing.T) {
 	for _, shown := range []string{
 		"amara.abara", "amara.abara@example.com", "Administrator",
 		"JAMF_ACCESS_REMOVED_ON_EXIT: failing", "JAMF_USER_MFA_ENABLED: not_evaluable",
-		"http://127.0.0.1:", "access-sync%2Fdemo", "starter resync demo",
+		"http://127.0.0.1:", "access-sync%2Fdemo", "starter resync demo", "starter staff list --org demo",
 	} {
 		require.Contains(t, p.stdout.String(), shown)
 	}
@@ -296,6 +292,8 @@ func (h *home) demoStaysUp(t *testing.T) {
 	require.Equal(t, "active", ask[statusDoc](c, "status", "demo").State)
 	require.Equal(t, "applied", ask[syncedDoc](c, "resync", "demo").Sync.Outcome)
 	require.Equal(t, 7, c.run("monitors", "demo", "--check").code)
+	require.NotEmpty(t, ask[[]map[string]any](c, "staff", "list", "--org", "demo"))
+	c.refuse(6, "not_found", "staff", "list")
 	c.ok("disconnect", "demo")
 
 	require.Zero(t, p.interrupt(t), "%s", p)
@@ -312,6 +310,14 @@ func (h *home) demoBeginsAnew(t *testing.T) {
 	p := h.demo(t, "--exit")
 	require.Zero(t, p.exit(t), "%s", p)
 	require.Contains(t, p.stdout.String(), "Sync 2: ", "it is still there")
+
+	p = h.dev(t)
+	h.cli(t).ok("staff", "import", file(t, "email,name,exited_at\n"+email("ada")+",Canary ada,\n"))
+	h.exec(t, `UPDATE connections SET organization_id = (SELECT id FROM organizations WHERE name = 'default')`)
+	require.Zero(t, p.interrupt(t), "%s", p)
+	p = h.demo(t, "--exit")
+	require.Zero(t, p.exit(t), "%s", p)
+	require.Contains(t, p.stdout.String(), "Sync 1: ", "it was in another organization")
 }
 
 // demoGoesOnConnecting has something that never answers stand where the
@@ -324,11 +330,13 @@ func (h *home) demoGoesOnConnecting(t *testing.T) {
 	silent, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", state.Ports["jamf"]))
 	require.NoError(t, err)
 	defer silent.Close()
-	p := h.start(t, append([]string{"dev"}, anyPorts...)...)
-	await(t, "the stack to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
+	p := h.dev(t)
 	c := h.cli(t)
+	roster := ask[[]map[string]any](c, "staff", "list")
+	require.Len(t, roster, 1, "the demo has left the roster of real people alone")
+	require.Equal(t, email("ada"), roster[0]["email"])
 	c.ok("disconnect", "demo", "--erase")
-	connecting := exec.Command(program("starter"), "connect", "demo", "--jamf-url", "http://"+silent.Addr().String(), "--client-id", "demo-client", "--confirm-admin")
+	connecting := exec.Command(program("starter"), "connect", "demo", "--jamf-url", "http://"+silent.Addr().String(), "--client-id", "demo-client", "--org", "demo", "--confirm-admin")
 	connecting.Env = append(h.env(), "JAMF_CLIENT_SECRET=demo-secret")
 	require.NoError(t, connecting.Start())
 	await(t, "the connect", func() bool { return c.run("status", "demo").code == 0 })
@@ -341,6 +349,27 @@ func (h *home) demoGoesOnConnecting(t *testing.T) {
 	p = h.demo(t, "--exit")
 	require.Zero(t, p.exit(t), "%s", p)
 	require.Contains(t, p.stdout.String(), "Sync 1: ")
+}
+
+// dev is a dev that is up.
+func (h *home) dev(t *testing.T, more ...string) *stack {
+	t.Helper()
+	p := h.start(t, append(append([]string{"dev"}, anyPorts...), more...)...)
+	await(t, "the stack to be up", func() bool {
+		return strings.Contains(p.stderr.String(), "Ctrl-C ends it") && p.stdout.String() != "" || p.ended()
+	})
+	require.False(t, p.ended(), "%s", p)
+	return p
+}
+
+// exec changes the home's record behind everybody's back.
+func (h *home) exec(t *testing.T, statement string) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(h.data(), "stack.json"))
+	require.NoError(t, err)
+	var stack settings.Stack
+	require.NoError(t, json.Unmarshal(content, &stack))
+	(&world{databaseURL: stack.DatabaseURL}).exec(t, statement)
 }
 
 func freePort(t *testing.T) int {

@@ -15,7 +15,9 @@ import (
 
 const purposeSimulation = "the simulated source"
 
-// simulation is a simulated source of the demo, and how to connect it.
+// simulation is a simulated source of the demo, and how to connect it. Its
+// organization is its own: the home may be that of a real connection, whose
+// roster the invented one must not replace.
 type simulation struct {
 	db.NewConnection
 	what        string
@@ -40,7 +42,7 @@ func simulateJamf(accounts, port int) (*simulation, error) {
 	s := &simulation{
 		what: "The simulated Jamf Pro", credentials: "client id " + id + ", client secret " + secret,
 		NewConnection: db.NewConnection{
-			Name: "demo", Organization: "default", Source: directory.JamfPro,
+			Name: "demo", Organization: "demo", Source: directory.JamfPro,
 			Credentials: directory.Credentials{ClientID: id, ClientSecret: secret},
 		},
 	}
