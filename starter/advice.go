@@ -49,7 +49,6 @@ var hints = map[string]string{
 	string(directory.MissingPrivilege):    "add the privilege to the API role in Jamf Pro under Settings > API roles and clients, then try again",
 	string(directory.Unreachable):         "check the URL in a browser, and that this machine's worker may reach it",
 	string(directory.Inconsistent):        "nothing was changed; try again, and if it stays so ask Jamf about the server",
-	"held":                                "look at what is gone in Jamf; if it is right, accept it: `starter resync NAME --accept-removals`",
 	"interrupted":                         "try again: `starter resync NAME`",
 	activities.Disconnected:               "`starter reconnect` with new credentials connects it again",
 	activities.NotFound:                   "`starter list` shows what there is",

@@ -13,6 +13,7 @@ import (
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/activities/directory/truto"
 	"jamf-access-review/db"
+	"jamf-access-review/starter/doctor"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/workflows"
 )
@@ -165,9 +166,6 @@ func (a *app) required(ctx context.Context, flag, what, value string) (string, e
 	return answer, nil
 }
 
-// unbegun is how long a connect may take from its record to its workflow.
-const unbegun = time.Minute
-
 // create records the new connection. A name that was left behind by a connect
 // that died before its workflow began is taken over.
 func (a *app) create(ctx context.Context, record *db.DB, t client.Client, n db.NewConnection) (db.Connection, error) {
@@ -176,7 +174,7 @@ func (a *app) create(ctx context.Context, record *db.DB, t client.Client, n db.N
 		return c, err
 	}
 	old, findErr := record.Connection(ctx, n.Name)
-	if findErr != nil || old.State != db.Connecting || time.Since(old.CreatedAt) < unbegun {
+	if findErr != nil || old.State != db.Connecting || time.Since(old.CreatedAt) < doctor.Unbegun {
 		return c, err
 	}
 	if busy, findErr := running(ctx, t, workflows.ConnectJamfID(n.Name)); busy || findErr != nil {

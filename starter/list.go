@@ -93,11 +93,7 @@ func viewStatus(o db.Overview) statusView {
 		Connection: o.Name, Organization: o.Organization, State: string(o.State), Reason: o.Reason,
 		Scope: string(o.Scope), Every: short(o.Every), Source: o.Source, SourceVersion: o.Report.Version, URL: o.BaseURL,
 		Limitations: list(o.Report.Limitations), SingleSignOn: o.Report.SingleSignOn,
-		Monitors: statesOf(o.Monitors), Attention: string(o.Attention),
-	}
-	if o.NextSyncAt != nil {
-		next := seconds(*o.NextSyncAt)
-		v.NextSyncAt = &next
+		NextSyncAt: optionalSeconds(o.NextSyncAt), Monitors: statesOf(o.Monitors), Attention: string(o.Attention),
 	}
 	if late := o.Late(time.Now()); late > 0 {
 		v.Reason = joined(v.Reason, "its next sync is "+round(late)+" late: no worker runs, or somebody ended its workflow; `starter resync "+o.Name+"` starts it again")

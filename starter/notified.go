@@ -181,11 +181,3 @@ func viewDelivery(d db.Delivery) deliveryView {
 		Attempts: d.Attempts, Error: d.Error, AttemptedAt: optionalSeconds(d.AttemptedAt), EndedAt: optionalSeconds(d.EndedAt),
 	}
 }
-
-// optionalSeconds is seconds of a time that there may not be.
-func optionalSeconds(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	return new(seconds(*t))
-}

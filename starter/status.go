@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 
 	"jamf-access-review/db"
+	"jamf-access-review/starter/doctor"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/workflows"
 )
@@ -82,28 +79,21 @@ func (a *app) doing(ctx context.Context, c db.Connection) (doing, ended string) 
 	if err != nil {
 		return "", ""
 	}
-	id, revive := workflows.AccessSyncID(c.Name), "`starter resync "+c.Name+"` starts it again"
-	if c.State == db.Connecting {
-		id, revive = workflows.ConnectJamfID(c.Name), "`starter disconnect "+c.Name+"` frees the name; then connect again"
-	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	description, err := t.DescribeWorkflowExecution(ctx, id, "")
-	_, gone := errors.AsType[*serviceerror.NotFound](err)
+	w, err := doctor.FindWorkflow(ctx, t, c)
 	switch {
-	case gone && c.State == db.Connecting && time.Since(c.CreatedAt) < unbegun:
-		return "", ""
-	case gone || err == nil && description.WorkflowExecutionInfo.Status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		return "", "its workflow does not run: somebody ended it; " + revive
 	case err != nil:
 		return "", ""
+	case w.Revive != "":
+		return "", "its workflow does not run: somebody ended it; " + w.Revive
 	}
-	for _, pending := range description.PendingActivities {
+	for _, pending := range w.Found.GetPendingActivities() {
 		if trouble := retrying(pending); trouble != "" {
 			return trouble, ""
 		}
 	}
-	answer, err := t.QueryWorkflow(ctx, id, "", workflows.StatusQuery)
+	answer, err := t.QueryWorkflow(ctx, w.ID, "", workflows.StatusQuery)
 	if err != nil {
 		return "", ""
 	}

@@ -27,15 +27,11 @@ type syncView struct {
 }
 
 func viewSync(s db.Sync) syncView {
-	v := syncView{
+	return syncView{
 		Number: s.Number, Trigger: string(s.Trigger), Outcome: string(s.Outcome), Error: contractCode(s.Error), Reason: s.Reason,
-		StartedAt: seconds(s.StartedAt), Accounts: s.Accounts, Added: s.Added, Changed: s.Changed, Removed: s.Removed, Requests: s.Requests,
+		StartedAt: seconds(s.StartedAt), FinishedAt: optionalSeconds(s.FinishedAt),
+		Accounts: s.Accounts, Added: s.Added, Changed: s.Changed, Removed: s.Removed, Requests: s.Requests,
 	}
-	if s.FinishedAt != nil {
-		finished := seconds(*s.FinishedAt)
-		v.FinishedAt = &finished
-	}
-	return v
 }
 
 type monitorState struct {
@@ -96,16 +92,11 @@ type userView struct {
 }
 
 func viewUser(a db.Account) userView {
-	v := userView{
+	return userView{
 		ID: a.ID, Kind: string(a.Kind), Username: a.Username, Email: a.Email, Name: a.Name,
 		Status: string(a.Status), MFA: string(a.MFA), Roles: list(a.Roles), Groups: list(a.Groups),
-		AccessLevel: a.AccessLevel, Site: a.Site, Directory: a.FromDirectory, Privileges: list(a.Privileges),
+		AccessLevel: a.AccessLevel, Site: a.Site, Directory: a.FromDirectory, RemovedAt: optionalSeconds(a.RemovedAt), Privileges: list(a.Privileges),
 	}
-	if a.RemovedAt != nil {
-		removed := seconds(*a.RemovedAt)
-		v.RemovedAt = &removed
-	}
-	return v
 }
 
 type changeView struct {
@@ -155,15 +146,10 @@ type findingView struct {
 func viewMonitors(monitors []db.Monitor, findings []db.Finding) []monitorView {
 	byCode := map[string][]findingView{}
 	for _, f := range findings {
-		v := findingView{
+		byCode[f.Code] = append(byCode[f.Code], findingView{
 			ID: f.ID, Kind: f.Kind, Username: f.Username, Email: f.Email, Person: f.Person,
-			State: string(f.State), Reason: f.Reason, Since: seconds(f.Since),
-		}
-		if f.DueAt != nil {
-			due := seconds(*f.DueAt)
-			v.DueAt = &due
-		}
-		byCode[f.Code] = append(byCode[f.Code], v)
+			State: string(f.State), Reason: f.Reason, Since: seconds(f.Since), DueAt: optionalSeconds(f.DueAt),
+		})
 	}
 	views := []monitorView{}
 	for _, m := range monitors {
@@ -192,16 +178,19 @@ type personView struct {
 }
 
 func viewPerson(p db.Person) personView {
-	v := personView{Email: p.Email, Name: p.Name, Aliases: list(p.Aliases)}
-	if p.ExitedAt != nil {
-		exited := seconds(*p.ExitedAt)
-		v.ExitedAt = &exited
-	}
-	return v
+	return personView{Email: p.Email, Name: p.Name, ExitedAt: optionalSeconds(p.ExitedAt), Aliases: list(p.Aliases)}
 }
 
 // seconds is a time as it is shown: in UTC, without fractions.
 func seconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// optionalSeconds is seconds of a time that there may not be.
+func optionalSeconds(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return new(seconds(*t))
+}
 
 // list is l, and [] rather than null in JSON.
 func list[T any](l []T) []T {

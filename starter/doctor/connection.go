@@ -8,6 +8,8 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
@@ -72,25 +74,55 @@ func (e *examination) examineWorkflow(ctx context.Context) {
 		e.ok(checkWorkflow, "none, since it is disconnected")
 		return
 	}
-	id, revive := workflows.AccessSyncID(c.Name), "`starter resync "+c.Name+"` starts it again"
-	if c.State == db.Connecting {
-		id, revive = workflows.ConnectJamfID(c.Name), "`starter disconnect "+c.Name+"` frees the name; then connect again"
-	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	found, err := e.temporal.DescribeWorkflowExecution(ctx, id, "")
-	_, gone := errors.AsType[*serviceerror.NotFound](err)
+	w, err := FindWorkflow(ctx, e.temporal, c)
 	late := c.Late(time.Now())
 	switch {
-	case gone || err == nil && found.WorkflowExecutionInfo.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		e.fail(checkWorkflow, notFound, revive, "the workflow %s does not run: somebody ended it", id)
 	case err != nil:
-		e.failWith(checkWorkflow, fmt.Errorf("ask for the workflow %s: %w", id, err), "look for it in Temporal's UI")
+		e.failWith(checkWorkflow, fmt.Errorf("ask for the workflow %s: %w", w.ID, err), "look for it in Temporal's UI")
+	case w.Revive != "":
+		e.fail(checkWorkflow, notFound, w.Revive, "the workflow %s does not run: somebody ended it", w.ID)
+	case w.Found == nil:
+		e.warn(checkWorkflow, "`starter status "+c.Name+"` shows how far it is", "%s has not begun yet", w.ID)
 	case late > 0:
-		e.warn(checkWorkflow, "see the line "+checkWorkers+"; are there enough of them?", "%s runs, and its next sync is %s late", id, late.Round(time.Second))
+		e.warn(checkWorkflow, "see the line "+checkWorkers+"; are there enough of them?", "%s runs, and its next sync is %s late", w.ID, late.Round(time.Second))
 	default:
-		e.ok(checkWorkflow, "%s runs", id)
+		e.ok(checkWorkflow, "%s runs", w.ID)
 	}
+}
+
+// Unbegun is how long a connect may take from its record to its workflow.
+const Unbegun = time.Minute
+
+// Workflow is the workflow that keeps a connection going.
+type Workflow struct {
+	ID string
+	// Found is how Temporal describes it; nil where it has not begun yet, or
+	// is forgotten.
+	Found *workflowservice.DescribeWorkflowExecutionResponse
+	// Revive is what to do where somebody ended it, and otherwise "".
+	Revive string
+}
+
+// FindWorkflow asks Temporal for the workflow of a connection that is not
+// disconnected.
+func FindWorkflow(ctx context.Context, t client.Client, c db.Connection) (Workflow, error) {
+	w, revive := Workflow{ID: workflows.AccessSyncID(c.Name)}, "`starter resync "+c.Name+"` starts it again"
+	if c.State == db.Connecting {
+		w.ID, revive = workflows.ConnectJamfID(c.Name), "`starter disconnect "+c.Name+"` frees the name; then connect again"
+	}
+	found, err := t.DescribeWorkflowExecution(ctx, w.ID, "")
+	_, gone := errors.AsType[*serviceerror.NotFound](err)
+	switch {
+	case gone && c.State == db.Connecting && time.Since(c.CreatedAt) < Unbegun:
+		return w, nil
+	case gone, err == nil && found.WorkflowExecutionInfo.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		w.Revive = revive
+		return w, nil
+	}
+	w.Found = found
+	return w, err
 }
 
 func (e *examination) examineLastSync(o db.Overview) {

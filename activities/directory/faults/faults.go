@@ -22,9 +22,8 @@ type Fault struct {
 	Header http.Header
 	Body   string
 	// Keep answers only this many bytes of the body, then cuts the
-	// connection, or with Stall keeps it open until the client gives up.
-	Keep  int
-	Stall bool
+	// connection.
+	Keep int
 	// Ask changes the request before it is answered.
 	Ask func(*http.Request)
 	// Rewrite changes the body of a good answer.
@@ -99,9 +98,6 @@ func Reset() *Fault { return &Fault{Reset: true} }
 // Truncated breaks the answer off.
 func Truncated() *Fault { return &Fault{Keep: 20} }
 
-// Stalled begins an answer and never ends it.
-func Stalled() *Fault { return &Fault{Keep: 20, Stall: true} }
-
 // RedirectTo sends the client elsewhere.
 func RedirectTo(location string) *Fault {
 	return Answer(http.StatusFound, "", "Location", location)
@@ -150,9 +146,6 @@ func (f *Fault) Serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 	}
 	w.Write(body[:min(f.Keep, len(body))])
 	http.NewResponseController(w).Flush()
-	if f.Stall {
-		<-r.Context().Done()
-	}
 	panic(http.ErrAbortHandler)
 }
 

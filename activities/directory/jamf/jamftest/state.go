@@ -217,17 +217,6 @@ func (s *Server) AddRole(r Role) int {
 	return r.ID
 }
 
-// UpdateRole changes an API role, if there is one of the id.
-func (s *Server) UpdateRole(id int, change func(*Role)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r, ok := s.roles.rows[id]; ok {
-		change(&r)
-		r.ID = id
-		s.roles.put(id, r)
-	}
-}
-
 // RemoveRole deletes an API role.
 func (s *Server) RemoveRole(id int) {
 	s.mu.Lock()
