@@ -19,9 +19,12 @@ const (
 	Unattended Attention = ""
 	// AttentionReconnect: its credentials were rejected.
 	AttentionReconnect Attention = "reconnect"
+	// AttentionCancelled: it is paused because its workflow was cancelled.
+	AttentionCancelled Attention = "cancelled"
 	// AttentionHeld: its last sync waits for a person to accept it.
 	AttentionHeld Attention = "held"
-	// AttentionLate: its next sync should have begun by now.
+	// AttentionLate: its next sync should have begun by now, or its first
+	// have ended.
 	AttentionLate Attention = "late"
 	// AttentionFailed: its last sync failed.
 	AttentionFailed Attention = "failed"
@@ -29,18 +32,28 @@ const (
 	AttentionMonitors Attention = "monitors"
 )
 
-// byUrgency is every Attention, the most urgent first.
-var byUrgency = []Attention{AttentionReconnect, AttentionHeld, AttentionLate, AttentionFailed, AttentionMonitors, Unattended}
+// byUrgency is every Attention, the most urgent first. One that is cancelled
+// does nothing by itself: to accept what is held, say, would hide that.
+var byUrgency = []Attention{AttentionReconnect, AttentionCancelled, AttentionHeld, AttentionLate, AttentionFailed, AttentionMonitors, Unattended}
 
 // overdue is how late a sync may be before that is worth a word.
 const overdue = 5 * time.Minute
 
-// Late is how late a connection's next sync is; 0 unless that is worth a word.
+// connectingTime is how long a connection may be connecting. Most are for some
+// seconds; to read a million users through Truto, at its rate, takes an hour.
+const connectingTime = time.Hour
+
+// Late is how late a connection's next sync is, or the end of its first while
+// it is connecting; 0 unless that is worth a word.
 func (c Connection) Late(now time.Time) time.Duration {
-	if c.NextSyncAt == nil || now.Sub(*c.NextSyncAt) <= overdue {
+	due := c.NextSyncAt
+	if c.State == Connecting {
+		due = new(c.CreatedAt.Add(connectingTime))
+	}
+	if due == nil || now.Sub(*due) <= overdue {
 		return 0
 	}
-	return now.Sub(*c.NextSyncAt)
+	return now.Sub(*due)
 }
 
 // Overview is a connection with what became of it lately.
@@ -118,6 +131,8 @@ func (o Overview) attention(now time.Time) Attention {
 		return Unattended
 	case o.State == NeedsReconnect:
 		return AttentionReconnect
+	case o.cancelled():
+		return AttentionCancelled
 	case o.LastSync != nil && o.LastSync.Outcome == Held:
 		return AttentionHeld
 	case o.Late(now) > 0:
@@ -128,6 +143,13 @@ func (o Overview) attention(now time.Time) Attention {
 		return AttentionMonitors
 	}
 	return Unattended
+}
+
+// cancelled says whether it is paused because its workflow was cancelled. Who
+// pauses one gives no reason; then there is none, or that of its last sync.
+func (o Overview) cancelled() bool {
+	failed := o.LastSync != nil && o.LastSync.Outcome == Failed && o.LastSync.Reason == o.Reason
+	return o.State == Paused && o.Reason != "" && !failed
 }
 
 func namedConnections(ctx context.Context, tx *sqlx.Tx, name string) ([]Connection, error) {

@@ -75,6 +75,43 @@ func TestOverviewsBeginWithWhatNeedsAPerson(t *testing.T) {
 	require.NotEqual(t, "f-failed", r.overviews()[3].Name, "a failure that is mended needs nobody")
 }
 
+// A person who pauses a connection gives no reason, and a connect is short.
+func TestOverviewsNoticeWhatStoppedAndWasNotToStop(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	cancelled := StateChange{State: Paused, Reason: "its workflow was cancelled"}
+	r.connect("connecting")
+	r.become(r.connect("paused"), StateChange{State: Paused})
+	r.become(r.connect("cancelled"), cancelled)
+	held := r.connect("held-cancelled")
+	r.sync(held, account("1"), auditor("2"))
+	require.Equal(t, Held, r.sync(held, auditor("2")).Outcome)
+	r.become(held, cancelled)
+	for name, change := range map[string]StateChange{
+		"failed-paused": {State: Paused, Reason: "it did not answer"}, "failed-cancelled": cancelled,
+	} {
+		c := r.connect(name)
+		r.fail(c)
+		r.become(c, change)
+	}
+	attention := func() map[string]Attention {
+		all := map[string]Attention{}
+		for _, o := range r.overviews() {
+			all[o.Name] = o.Attention
+		}
+		return all
+	}
+	r.clock.Advance(connectingTime + overdue)
+	want := map[string]Attention{
+		"connecting": Unattended, "paused": Unattended, "cancelled": AttentionCancelled, "held-cancelled": AttentionCancelled,
+		"failed-paused": AttentionFailed, "failed-cancelled": AttentionCancelled,
+	}
+	require.Equal(t, want, attention())
+	r.clock.Advance(time.Second)
+	want["connecting"] = AttentionLate
+	require.Equal(t, want, attention())
+}
+
 func TestOverviewIsWhatIsKnownOfOneConnection(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

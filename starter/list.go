@@ -16,8 +16,10 @@ func newList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the connections, those that need a person first",
-		Long: `List shows first what needs a person: rejected credentials, then snapshots that
-are held, syncs that are late, syncs that failed, and monitors that fail.`,
+		Long: `List shows first what needs a person: rejected credentials, then workflows that
+were cancelled, snapshots that are held, syncs that are late, syncs that failed,
+and monitors that fail. A workflow that was terminated shows as a late sync;
+status and doctor notice it at once.`,
 		Example: `  starter list
   starter list --limit 20`,
 		Args: noArgs,
@@ -75,6 +77,8 @@ func whatToDo(o db.Overview) string {
 	switch o.Attention {
 	case db.AttentionReconnect:
 		return "starter reconnect " + o.Name
+	case db.AttentionCancelled:
+		return "cancelled: starter resume " + o.Name
 	case db.AttentionHeld:
 		return "held: starter status " + o.Name
 	case db.AttentionLate:
@@ -96,7 +100,7 @@ func viewStatus(o db.Overview) statusView {
 		NextSyncAt: optionalSeconds(o.NextSyncAt), Monitors: statesOf(o.Monitors), Attention: string(o.Attention),
 	}
 	if late := o.Late(time.Now()); late > 0 {
-		v.Reason = joined(v.Reason, "its next sync is "+round(late)+" late: no worker runs, or somebody ended its workflow; `starter resync "+o.Name+"` starts it again")
+		v.Reason = joined(v.Reason, "its next sync is "+round(late)+" late: `starter doctor "+o.Name+"` says why")
 	}
 	if o.LastSync != nil {
 		last := viewSync(*o.LastSync)

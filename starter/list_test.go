@@ -55,6 +55,45 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 	c.refuse(2, "usage", "list", "--limit", "-1")
 }
 
+// A connection whose workflow does not run says so without asking Temporal,
+// which would be asked about each.
+func TestListSaysWhatToDoAboutAWorkflowThatSomebodyEnded(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	w.mustStartWorker(t)
+	cancelled, terminated, connecting, begun, paused := w.setup(t), w.setup(t), w.setup(t), w.setup(t), w.setup(t)
+	for _, s := range []*subject{cancelled, terminated, connecting, begun, paused} {
+		s.connect("--every", "24h")
+	}
+	paused.ok("pause", paused.name)
+	cancelled.cancelWorkflow()
+	require.NoError(t, w.client.TerminateWorkflow(t.Context(), terminated.workflow(), "", "a test"))
+	w.exec(t, `UPDATE connections SET next_sync_at = now() - interval '10 minutes' WHERE name = $1`, terminated.name)
+	w.exec(t, `UPDATE connections SET state = 'connecting', next_sync_at = NULL, created_at = now() - interval '2 hours' WHERE name = $1`, connecting.name)
+	w.exec(t, `UPDATE connections SET state = 'connecting', next_sync_at = NULL, created_at = now(), name = 'begun' WHERE name = $1`, begun.name)
+
+	what := map[string]string{}
+	for _, doc := range ask[[]listedDoc](w.cli(t).with("TEMPORAL_ADDRESS=127.0.0.1:1"), "list") {
+		what[doc.Connection] = doc.Attention
+	}
+	require.Equal(t, map[string]string{
+		cancelled.name: "cancelled", terminated.name: "late", connecting.name: "late", "begun": "", paused.name: "",
+	}, what)
+	table := oneLine(w.cli(t).ok("list").stdout)
+	for _, todo := range []string{"cancelled: starter", "10m late: starter", "1h late: starter"} {
+		require.Contains(t, table, todo)
+	}
+
+	require.Contains(t, cancelled.status().Reason, "`starter resume "+cancelled.name+"`")
+	require.Contains(t, connecting.status().Reason, "`starter disconnect "+connecting.name+"`")
+	require.Contains(t, connecting.doctor(6, connecting.name).only(t, "failing", "workflow").Remedy, "starter disconnect")
+	require.Empty(t, ask[statusDoc](begun.cli, "status", "begun").Reason)
+	require.Contains(t, begun.doctor(0, "begun").in("warning"), "workflow", "nobody ended it")
+	cancelled.ok("resume", cancelled.name)
+	require.Equal(t, "active", cancelled.status().State)
+	require.NotEmpty(t, cancelled.status().Doing)
+}
+
 // oneLine is text without the breaks in it.
 func oneLine(text string) string {
 	return regexp.MustCompile(`\s+`).ReplaceAllString(strings.TrimSpace(text), " ")

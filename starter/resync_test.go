@@ -256,31 +256,35 @@ func TestASyncThatFailsChangesNothingAndTheNextOneHeals(t *testing.T) {
 	}
 }
 
+// cancelWorkflow cancels the subject's workflow, as Temporal's UI can.
+func (s *subject) cancelWorkflow() {
+	s.t.Helper()
+	require.NoError(s.t, s.world.client.CancelWorkflow(s.t.Context(), s.workflow(), ""))
+	require.Error(s.t, s.world.client.GetWorkflow(s.t.Context(), s.workflow(), "").Get(s.t.Context(), nil))
+}
+
 // Somebody may end the workflow in Temporal's UI. The connection does not stop
 // for good by that.
 func TestResyncStartsAWorkflowThatSomebodyEnded(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(context.Context, *subject) error{
-		"terminated": func(ctx context.Context, s *subject) error {
-			return s.world.client.TerminateWorkflow(ctx, s.workflow(), "", "a test")
-		},
-		"cancelled": func(ctx context.Context, s *subject) error {
-			if err := s.world.client.CancelWorkflow(ctx, s.workflow(), ""); err != nil {
-				return err
-			}
-			s.world.client.GetWorkflow(ctx, s.workflow(), "").Get(ctx, nil)
-			return nil
-		},
+	for name, c := range map[string]struct {
+		end    func(*subject)
+		remedy string
+	}{
+		"terminated": {func(s *subject) {
+			require.NoError(s.t, s.world.client.TerminateWorkflow(s.t.Context(), s.workflow(), "", "a test"))
+		}, "`starter resync "},
+		"cancelled": {(*subject).cancelWorkflow, "`starter resume "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := setup(t)
 			s.connect()
-			require.NoError(t, end(t.Context(), s))
+			c.end(s)
 			status := s.status()
 			require.Empty(t, status.Doing)
 			require.Contains(t, status.Reason, "its workflow does not run")
-			require.Contains(t, status.Reason, "`starter resync "+s.name+"`")
+			require.Contains(t, status.Reason, c.remedy+s.name+"`")
 			require.Equal(t, "applied", s.resync().Sync.Outcome)
 			status = s.status()
 			require.NotEmpty(t, status.Doing)

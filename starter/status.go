@@ -59,7 +59,7 @@ func (a *app) statusNow(ctx context.Context, name string) (statusView, error) {
 	if o.State == db.Disconnected {
 		return v, nil
 	}
-	doing, ended := a.doing(ctx, o.Connection)
+	doing, ended := a.doing(ctx, o)
 	if ended == "" {
 		v.Doing = doing
 		return v, nil
@@ -74,14 +74,14 @@ func (a *app) statusNow(ctx context.Context, name string) (statusView, error) {
 // doing asks the workflow what it is doing; ended says what to do where it does
 // not run. Both are "" when Temporal or the worker does not answer: the record
 // still tells the rest.
-func (a *app) doing(ctx context.Context, c db.Connection) (doing, ended string) {
+func (a *app) doing(ctx context.Context, o db.Overview) (doing, ended string) {
 	t, err := a.temporal(ctx)
 	if err != nil {
 		return "", ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	w, err := doctor.FindWorkflow(ctx, t, c)
+	w, err := doctor.FindWorkflow(ctx, t, o)
 	switch {
 	case err != nil:
 		return "", ""

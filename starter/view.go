@@ -69,8 +69,8 @@ type statusView struct {
 	SingleSignOn  *directory.SingleSignOn `json:"single_sign_on"`
 	Doing         string                  `json:"doing"`
 	Monitors      []monitorState          `json:"monitors"`
-	// Attention is what it needs a person for: "" or reconnect, held, late,
-	// failed or monitors.
+	// Attention is what it needs a person for: "" or reconnect, cancelled,
+	// held, late, failed or monitors.
 	Attention string `json:"attention"`
 }
 

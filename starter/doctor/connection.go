@@ -42,7 +42,7 @@ func (e *examination) examineConnection(ctx context.Context) {
 	}
 	e.connection = o.Connection
 	e.examineState(o.Connection)
-	e.examineWorkflow(ctx)
+	e.examineWorkflow(ctx, o)
 	e.examineLastSync(o)
 	e.examineUsers(ctx)
 	e.examineSource(ctx)
@@ -64,7 +64,7 @@ func (e *examination) examineState(c db.Connection) {
 }
 
 // examineWorkflow makes sure that the connection's workflow runs, and in time.
-func (e *examination) examineWorkflow(ctx context.Context) {
+func (e *examination) examineWorkflow(ctx context.Context, o db.Overview) {
 	c := e.connection
 	if e.namespace == "" {
 		e.skip(checkNamespace, checkWorkflow)
@@ -76,7 +76,7 @@ func (e *examination) examineWorkflow(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	w, err := FindWorkflow(ctx, e.temporal, c)
+	w, err := FindWorkflow(ctx, e.temporal, o)
 	late := c.Late(time.Now())
 	switch {
 	case err != nil:
@@ -107,10 +107,15 @@ type Workflow struct {
 
 // FindWorkflow asks Temporal for the workflow of a connection that is not
 // disconnected.
-func FindWorkflow(ctx context.Context, t client.Client, c db.Connection) (Workflow, error) {
+func FindWorkflow(ctx context.Context, t client.Client, o db.Overview) (Workflow, error) {
+	c := o.Connection
 	w, revive := Workflow{ID: workflows.AccessSyncID(c.Name)}, "`starter resync "+c.Name+"` starts it again"
-	if c.State == db.Connecting {
+	switch {
+	case c.State == db.Connecting:
 		w.ID, revive = workflows.ConnectJamfID(c.Name), "`starter disconnect "+c.Name+"` frees the name; then connect again"
+	case o.Attention == db.AttentionCancelled:
+		// With a resync it would stay paused.
+		revive = "`starter resume " + c.Name + "` starts it again"
 	}
 	found, err := t.DescribeWorkflowExecution(ctx, w.ID, "")
 	_, gone := errors.AsType[*serviceerror.NotFound](err)
