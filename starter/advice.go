@@ -7,6 +7,7 @@ import (
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
+	"jamf-access-review/db"
 )
 
 // advice is what to do about a failed sync of a connection to a source.
@@ -21,9 +22,25 @@ func advice(source, code string) string {
 // under.
 func contractCode(code string) string { return string(directory.Code(code).General()) }
 
+// adviceAtConnect is advice where connecting failed: nothing is left of the
+// connection then, to reconnect or to sync.
+func adviceAtConnect(source, code string) string {
+	if source == directory.Truto && code == string(directory.CredentialsRejected) {
+		code = string(directory.NeedsReauth)
+	}
+	if hint, ok := atConnect[code]; ok {
+		return hint
+	}
+	return advice(source, code)
+}
+
 // failureAt puts the error of a workflow in the CLI's words, with the advice
 // for the source of its connection. Other errors stay as they are.
 func failureAt(source string, err error) error {
+	return failureWith(advice, source, err)
+}
+
+func failureWith(advice func(source, code string) string, source string, err error) error {
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
 	if !ok {
 		return err
@@ -31,6 +48,18 @@ func failureAt(source string, err error) error {
 	f := failureOf(err)
 	f.Hint = advice(source, app.Type())
 	return f
+}
+
+// failureAtConnect is failureAt for ConnectJamf.
+func failureAtConnect(c db.Connection, err error) error {
+	switch {
+	case temporal.IsCanceledError(err):
+		return &failure{Code: "unexpected", Message: "connecting was cancelled; nothing is left of it", Hint: "connect again"}
+	case temporal.IsTerminatedError(err):
+		return &failure{Code: "unexpected", Message: "somebody terminated the workflow that connects",
+			Hint: "`starter disconnect " + c.Name + "` frees the name; then connect again"}
+	}
+	return failureWith(adviceAtConnect, c.Source, err)
 }
 
 // failureOfSource is failureAt for an error of the source itself.
@@ -42,8 +71,9 @@ func failureOfSource(source string, err error) error {
 	return &failure{Code: contractCode(string(e.Code)), Message: e.Message, Hint: advice(source, string(e.Code))}
 }
 
-// hints say what to do about a failed sync, by its code, and atTruto where that
-// is something else for a source that is read through Truto.
+// hints say what to do about a failed sync, by its code, atTruto where that is
+// something else for a source that is read through Truto, and atConnect where
+// it is when connecting.
 var hints = map[string]string{
 	string(directory.CredentialsRejected): "check the client id and the client secret in Jamf Pro under Settings > API roles and clients, and that the client is enabled",
 	string(directory.MissingPrivilege):    "add the privilege to the API role in Jamf Pro under Settings > API roles and clients, then try again",
@@ -58,6 +88,15 @@ var hints = map[string]string{
 	string(directory.APITokenRejected): "make an API token in Truto, in the environment of the integrated account, and set TRUTO_API_TOKEN to it; `starter reconnect NAME` gives it to a connection",
 	string(directory.AccountBlocked):   "unblock the integrated account in Truto, then try again",
 	string(directory.AccountUnusable):  "look the integrated account up in Truto: its id, that it is of Jamf, and that its setup is finished",
+}
+
+var atConnect = map[string]string{
+	"interrupted":           "connect again",
+	activities.Disconnected: "connect again",
+
+	string(directory.NeedsReauth):      "authorise the integrated account again in Truto, then connect again",
+	string(directory.ValidationError):  "look at the integrated account's last error in Truto, and correct there what it logs in to Jamf Pro with; then connect again",
+	string(directory.APITokenRejected): "make an API token in Truto, in the environment of the integrated account, set TRUTO_API_TOKEN to it, and connect again",
 }
 
 var atTruto = map[string]string{

@@ -206,7 +206,7 @@ func (a *app) awaitConnect(ctx context.Context, t client.Client, c db.Connection
 		return &failure{Code: "unexpected", Message: "stopped watching; connecting goes on", Hint: "`starter status " + c.Name + "` shows what becomes of it"}
 	}
 	if err != nil {
-		return failureAt(c.Source, err)
+		return failureAtConnect(c, err)
 	}
 	following.says(workflows.StepDone)
 	a.say("")

@@ -147,7 +147,8 @@ func TestDisconnectEndsAConnectInFlight(t *testing.T) {
 	s.refuse(2, "usage", "resync", s.name)
 	s.ok("disconnect", s.name)
 	r := <-waiting
-	require.NotZero(t, r.code)
+	require.Equal(t, 1, r.code, "%s", r)
+	require.Equal(t, "connect again", document[refused](t, r).Hint)
 	s.refuse(6, "not_found", "status", s.name)
 	s.jamf.SetLatency(0)
 	require.Equal(t, 1, s.connect().Sync.Number)
@@ -159,7 +160,9 @@ func TestAConnectThatSomebodyEndedSaysSo(t *testing.T) {
 	waiting := s.connectInFlight()
 	require.Empty(t, s.status().Reason)
 	require.NoError(t, s.world.client.TerminateWorkflow(t.Context(), "connect-jamf/"+s.name, "", "a test"))
-	require.NotZero(t, (<-waiting).code)
+	r := <-waiting
+	require.Equal(t, 1, r.code, "%s", r)
+	require.Contains(t, document[refused](t, r).Hint, "`starter disconnect "+s.name+"`")
 	status := s.status()
 	require.Equal(t, "connecting", status.State)
 	require.Empty(t, status.Doing)

@@ -70,17 +70,18 @@ func TestTrutoRefusals(t *testing.T) {
 		error string
 		said  string
 		hint  string
-		state string // of a connection that was there before
+		later string // hinted at where a connection was there before
+		state string // of that connection
 	}{
-		"another integration": {func(_ *subject, t *trutotest.Server) { t.SetIntegration("okta") }, 5, "unreachable", "okta", "that it is of Jamf", "active"},
-		"blocked":             {func(_ *subject, t *trutotest.Server) { t.SetBlocked(true) }, 5, "unreachable", "blocked", "unblock", "active"},
-		"post_install_error":  {func(_ *subject, t *trutotest.Server) { t.SetStatus("post_install_error") }, 5, "unreachable", "post_install_error", "setup", "active"},
+		"another integration": {func(_ *subject, t *trutotest.Server) { t.SetIntegration("okta") }, 5, "unreachable", "okta", "that it is of Jamf", "", "active"},
+		"blocked":             {func(_ *subject, t *trutotest.Server) { t.SetBlocked(true) }, 5, "unreachable", "blocked", "unblock", "", "active"},
+		"post_install_error":  {func(_ *subject, t *trutotest.Server) { t.SetStatus("post_install_error") }, 5, "unreachable", "post_install_error", "setup", "", "active"},
 		"needs_reauth": {func(_ *subject, t *trutotest.Server) {
 			t.SetStatus("needs_reauth")
 			t.SetRefresh(trutotest.RefreshFails)
-		}, 3, "credentials_rejected", "authorise", "link token", "needs_reconnect"},
-		"validation_error":    {func(_ *subject, t *trutotest.Server) { t.SetStatus("validation_error") }, 3, "credentials_rejected", "validation_error", "last error in Truto", "needs_reconnect"},
-		"the wrong API token": {func(s *subject, t *trutotest.Server) { t.RevokeToken(s.secret) }, 5, "unreachable", "API token", "TRUTO_API_TOKEN", "active"},
+		}, 3, "credentials_rejected", "authorise", "authorise the integrated account again", "link token", "needs_reconnect"},
+		"validation_error":    {func(_ *subject, t *trutotest.Server) { t.SetStatus("validation_error") }, 3, "credentials_rejected", "validation_error", "last error in Truto", "by itself", "needs_reconnect"},
+		"the wrong API token": {func(s *subject, t *trutotest.Server) { t.RevokeToken(s.secret) }, 5, "unreachable", "API token", "TRUTO_API_TOKEN", "starter reconnect", "active"},
 	} {
 		t.Run(name+", at first", func(t *testing.T) {
 			t.Parallel()
@@ -89,6 +90,8 @@ func TestTrutoRefusals(t *testing.T) {
 			failed := s.withToken().refuse(c.code, c.error, s.viaTruto()...)
 			require.Contains(t, failed.Message, c.said)
 			require.Contains(t, failed.Hint, c.hint)
+			require.NotContains(t, failed.Hint, "reconnect", "there is nothing to reconnect")
+			require.NotContains(t, failed.Hint, "by itself")
 			s.refuse(6, "not_found", "status", s.name)
 			require.Equal(t, 1, truto.Requests()["/integrated-account/{id}/capabilities"], "no other try would help")
 		})
@@ -102,6 +105,7 @@ func TestTrutoRefusals(t *testing.T) {
 			require.Equal(t, c.error, failed.Error)
 			require.Contains(t, failed.Message, c.said)
 			require.Contains(t, failed.Hint, c.hint)
+			require.Contains(t, failed.Hint, c.later)
 			require.Equal(t, c.state, failed.State)
 			require.Equal(t, c.error, s.syncs()[0].Error)
 			require.NotNil(t, s.status().NextSyncAt, "it looks again by itself")
@@ -166,6 +170,16 @@ func TestAReconnectThatJamfRejectsOnlyWhenItIsReadPrintsALinkToken(t *testing.T)
 	truto.Reject()
 	truto.SetRefresh(trutotest.RefreshFails)
 	require.True(t, truto.Authorise(s.linkToken()))
+}
+
+func TestAConnectThatJamfRejectsOnlyWhenItIsReadHintsAtNoReconnect(t *testing.T) {
+	t.Parallel()
+	s, truto := trutoSetup(t)
+	truto.Reject()
+	truto.SetRefresh(trutotest.RefreshFails)
+	failed := s.withToken().refuse(3, "credentials_rejected", s.viaTruto()...)
+	require.Contains(t, failed.Hint, "authorise")
+	require.NotContains(t, failed.Hint, "reconnect")
 }
 
 func TestANewAPITokenTakesThePlaceOfTheOld(t *testing.T) {
