@@ -24,6 +24,8 @@ func newNotify(a *app) *cobra.Command {
 in another state, when syncs begin to fail or go well again, when a sync is
 held, and when a monitor's state is another. Slack's incoming webhooks show them
 as text.`,
+		Example: `  starter notify add slack --url-file slack-url.txt
+  starter notify test slack`,
 		Args: group,
 		RunE: a.help,
 	}

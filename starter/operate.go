@@ -79,6 +79,8 @@ func newKeys(a *app) *cobra.Command {
 		Long: `Credentials are sealed with a keyset, which is a file (JAMF_ACCESS_KEYSET) and
 never in the database. Whoever has both can read the credentials; without the
 keyset they are lost.`,
+		Example: `  starter keys create /run/secrets/keyset.json
+  starter keys rotate`,
 		Args: group,
 		RunE: a.help,
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+
 	"github.com/spf13/cobra"
 
 	"jamf-access-review/starter/output"
@@ -45,6 +47,7 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
 	add("operate", newDoctor(a), newNotify(a), newMigrate(a), newKeys(a), newPrune(a))
 	root.SetCompletionCommandGroupID("operate")
 	a.completed(root)
+	a.helped(root)
 	return root
 }
 
@@ -85,4 +88,25 @@ func (a *app) help(cmd *cobra.Command, _ []string) error {
 		return usagef("%s does nothing without one of its commands", cmd.CommandPath())
 	}
 	return cmd.Help()
+}
+
+// helpView is what --help and help print as JSON.
+type helpView struct {
+	Command string `json:"command"`
+	Help    string `json:"help"`
+}
+
+// helped has help be one document where that is asked for.
+func (a *app) helped(root *cobra.Command) {
+	asText := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if a.format != output.JSON {
+			asText(cmd, args)
+			return
+		}
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		asText(cmd, args)
+		output.WriteJSON(a.out, helpView{cmd.CommandPath(), text.String()})
+	})
 }

@@ -17,8 +17,10 @@ func newStaff(a *app) *cobra.Command {
 	staff := &cobra.Command{
 		Use:   "staff",
 		Short: "Import or list the staff roster",
-		Args:  group,
-		RunE:  a.help,
+		Example: `  starter staff import staff.csv
+  starter staff list`,
+		Args: group,
+		RunE: a.help,
 	}
 	staff.AddCommand(newStaffImport(a), newStaffList(a))
 	return staff

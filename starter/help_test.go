@@ -1,0 +1,46 @@
+package main_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+type helpDoc struct {
+	Command string `json:"command"`
+	Help    string `json:"help"`
+}
+
+// listedCommand is a line of help that may be about a command.
+var listedCommand = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}\S`)
+
+// Programs read one document whatever they ask for, and people an example.
+func TestHelpOfEveryCommandIsOneDocumentAndHasExamples(t *testing.T) {
+	t.Parallel()
+	c := shared.cli(t)
+	seen := map[string]bool{}
+	var look func(path ...string)
+	look = func(path ...string) {
+		doc := ask[helpDoc](c, append(path, "--help")...)
+		if doc.Command != strings.Join(append([]string{"starter"}, path...), " ") || seen[doc.Command] {
+			return // a line that is not about a command
+		}
+		seen[doc.Command] = true
+		require.Contains(t, doc.Help, "Usage:")
+		require.Equal(t, doc, ask[helpDoc](c, append([]string{"help"}, path...)...))
+		require.Contains(t, doc.Help, "Examples:\n  starter", doc.Command)
+		for _, line := range listedCommand.FindAllStringSubmatch(doc.Help, -1) {
+			if line[1] != "help" && line[1] != "completion" {
+				look(append(path, line[1])...)
+			}
+		}
+	}
+	look()
+	for _, command := range []string{"starter", "starter connect", "starter staff import", "starter keys rotate", "starter notify add"} {
+		require.Contains(t, seen, command)
+	}
+	require.Contains(t, ask[helpDoc](c, "completion").Help, "bash")
+	require.Contains(t, c.ok("connect", "--help").stdout, "Usage:\n  starter connect NAME")
+}
