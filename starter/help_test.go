@@ -44,3 +44,11 @@ func TestHelpOfEveryCommandIsOneDocumentAndHasExamples(t *testing.T) {
 	require.Contains(t, ask[helpDoc](c, "completion").Help, "bash")
 	require.Contains(t, c.ok("connect", "--help").stdout, "Usage:\n  starter connect NAME")
 }
+
+// Flags are sorted by their names, so each has to make sense by itself.
+func TestHelpSaysWhatHoldsASync(t *testing.T) {
+	t.Parallel()
+	help := shared.cli(t).ok("connect", "--help").stdout
+	require.Regexp(t, `--hold-count int .*hold a sync that .* --hold-percent .* every full administrator`, help)
+	require.Regexp(t, `--hold-percent int .*hold a sync that .* --hold-count `, help)
+}
