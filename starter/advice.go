@@ -82,6 +82,7 @@ var hints = map[string]string{
 	"interrupted":                         "try again: `starter resync NAME`",
 	activities.Disconnected:               "`starter reconnect` with new credentials connects it again",
 	activities.NotFound:                   "`starter list` shows what there is",
+	"unexpected":                          lookForCause,
 
 	string(directory.NeedsReauth):      "authorise the integrated account again: `starter reconnect NAME` prints a link token for Truto's dialogue, and the connection goes on by itself",
 	string(directory.ValidationError):  "look at the integrated account's last error in Truto, and correct there what it logs in to Jamf Pro with; a connection goes on by itself",

@@ -203,7 +203,7 @@ func (a *app) awaitConnect(ctx context.Context, t client.Client, c db.Connection
 	err := run.Get(ctx, &result)
 	following.stop()
 	if ctx.Err() != nil {
-		return &failure{Code: "unexpected", Message: "stopped watching; connecting goes on", Hint: "`starter status " + c.Name + "` shows what becomes of it"}
+		return stoppedWatching(c.Name, "connecting")
 	}
 	if err != nil {
 		return failureAtConnect(c, err)

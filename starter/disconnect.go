@@ -53,6 +53,9 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	err = t.SignalWorkflow(ctx, workflows.AccessSyncID(name), "", workflows.DisconnectMessage, workflows.DisconnectRequest{Erase: erase})
 	if err == nil {
 		err = a.awaitEnd(ctx, t, workflows.AccessSyncID(name))
+		if ctx.Err() != nil {
+			return stoppedWatching(name, "disconnecting")
+		}
 	}
 	_, gone := errors.AsType[*serviceerror.NotFound](err)
 	if err != nil && !gone && !temporal.IsCanceledError(err) && !temporal.IsTerminatedError(err) {
@@ -83,6 +86,9 @@ func (a *app) cancelConnect(ctx context.Context, record *db.DB, t client.Client,
 	if err == nil {
 		// It ends as cancelled, which is an error.
 		_ = a.awaitEnd(ctx, t, workflows.ConnectJamfID(c.Name))
+		if ctx.Err() != nil {
+			return c, stoppedWatching(c.Name, "disconnecting")
+		}
 	}
 	if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone {
 		return c, err

@@ -52,7 +52,7 @@ func (a *app) doctor(ctx context.Context, name string) error {
 		Progress: func(what string) { a.say("  %s", what) },
 	}.Examine(ctx, name)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return &failure{Code: "unexpected", Message: "stopped before every check was made", Hint: "nothing was changed"}
 	}
 	v := doctorView{Healthy: true, Checks: []checkView{}}
 	var first *failure
@@ -69,7 +69,8 @@ func (a *app) doctor(ctx context.Context, name string) error {
 	if err := a.printDoctor(v); err != nil || first == nil {
 		return err
 	}
-	return &failure{Code: first.Code, Message: fmt.Sprintf("%d of %d checks fail", failing, len(checks)), reported: a.format == output.JSON}
+	return &failure{Code: first.Code, Message: fmt.Sprintf("%d of %d checks fail", failing, len(checks)),
+		Hint: "what to do is said below each", reported: a.format == output.JSON}
 }
 
 // doctorView is what doctor prints as JSON.

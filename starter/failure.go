@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -63,10 +64,24 @@ func usagef(format string, args ...any) *failure {
 	return &failure{Code: "usage", Message: fmt.Sprintf(format, args...), Hint: "see --help"}
 }
 
+// stoppedWatching is the failure of a command that a person ended while a
+// workflow was at work for a connection.
+func stoppedWatching(connection, what string) *failure {
+	return &failure{Code: "unexpected", Message: "stopped watching; " + what + " goes on",
+		Hint: "`starter status " + connection + "` shows what becomes of it"}
+}
+
+// lookForCause is what to do about what nobody expected.
+const lookForCause = "`starter doctor` looks for the cause"
+
 // failureOf puts any error in the CLI's words.
 func failureOf(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
+	}
+	// Whatever was under way when a person ended the command has failed by that.
+	if _, cancelled := errors.AsType[*serviceerror.Canceled](err); cancelled || errors.Is(err, context.Canceled) {
+		return &failure{Code: "unexpected", Message: "stopped before it was done", Hint: "`starter list` shows how connections are"}
 	}
 	if e, ok := errors.AsType[*db.UnavailableError](err); ok {
 		return &failure{Code: string(directory.Unreachable), Message: e.Error(),

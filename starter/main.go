@@ -35,6 +35,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitDone
 	}
 	f := failureOf(err)
+	if f.Hint == "" && f.exit() == exitUnexpected {
+		f.Hint = lookForCause
+	}
 	if !f.reported {
 		a.report(f, errors.Is(err, output.ErrBrokenOff))
 	}

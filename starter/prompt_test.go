@@ -2,11 +2,13 @@ package main_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,6 +95,18 @@ func (term *terminal) exit() int {
 	return term.cmd.ProcessState.ExitCode()
 }
 
+// interrupt ends the program as Ctrl-C does, and requires words of it that say
+// what that means.
+func (term *terminal) interrupt(said ...string) {
+	term.t.Helper()
+	require.NoError(term.t, term.cmd.Process.Signal(os.Interrupt))
+	require.Equal(term.t, 1, term.exit(), "%s", term.shown())
+	for _, words := range said {
+		require.Contains(term.t, term.shown(), words)
+	}
+	require.NotContains(term.t, term.shown(), "context canceled")
+}
+
 func TestConnectAsksAPersonWithoutShowingTheSecret(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -157,12 +171,57 @@ func TestCtrlCEndsACommandThatAsks(t *testing.T) {
 			term.awaitPrompt(prompt)
 			secret := strings.Contains(prompt, "not shown")
 			await(t, "the echo", func() bool { return term.echoes() != secret })
-			require.NoError(t, term.cmd.Process.Signal(os.Interrupt))
-			require.Equal(t, 1, term.exit(), "%s", term.shown())
-			require.Contains(t, term.shown(), "nothing was changed")
+			term.interrupt("nothing was changed")
 			require.True(t, term.echoes(), "the terminal is left as it was")
 		})
 	}
+}
+
+// The work is Temporal's, and goes on without who watches it.
+func TestCtrlCEndsACommandThatWatches(t *testing.T) {
+	t.Parallel()
+	for command, said := range map[string][]string{
+		"resync":    {"a sync that has begun goes on", "starter status"},
+		"reconnect": {"a reconnect that has begun goes on", "starter status"},
+		"doctor":    {"stopped before every check was made", "nothing was changed"},
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.connect()
+			asked, hold := make(chan struct{}), make(chan struct{})
+			release := sync.OnceFunc(func() { close(hold) })
+			defer release()
+			s.jamf.SetFault(doing(func(*http.Request) bool { return true }, func() {
+				close(asked)
+				<-hold
+			}))
+			term := s.withSecret().atTerminal(command, s.name)
+			<-asked
+			term.interrupt(said...)
+			release()
+			if command != "doctor" {
+				await(t, "the sync", func() bool { return s.syncs()[0].Trigger == command })
+			}
+		})
+	}
+	t.Run("disconnect", func(t *testing.T) {
+		t.Parallel()
+		w := ownWorld(t)
+		worker := w.mustStartWorker(t)
+		s := w.setup(t)
+		s.connect()
+		require.NoError(t, worker.end(syscall.SIGTERM))
+		term := s.atTerminal("disconnect", s.name)
+		await(t, "the signal", func() bool {
+			d, err := w.client.DescribeWorkflowExecution(t.Context(), s.workflow(), "")
+			require.NoError(t, err)
+			return d.PendingWorkflowTask != nil
+		})
+		term.interrupt("disconnecting goes on", "starter status")
+		w.mustStartWorker(t)
+		await(t, "the disconnect", func() bool { return s.status().State == "disconnected" })
+	})
 }
 
 // A named pipe that nobody writes to is waited for in the kernel.

@@ -99,6 +99,9 @@ func (a *app) offer(ctx context.Context, record *db.DB, t client.Client, c db.Co
 	following := a.follow(ctx, t, workflows.AccessSyncID(c.Name))
 	result, err := update(ctx, t, c, workflows.ReconnectMessage, workflows.ReconnectRequest{Offer: offer})
 	following.stop()
+	if ctx.Err() != nil {
+		err = stoppedWatching(c.Name, "a reconnect that has begun")
+	}
 	return result, err
 }
 

@@ -53,6 +53,9 @@ func (a *app) resync(ctx context.Context, name string, noWait bool, request work
 	following := a.follow(ctx, t, workflows.AccessSyncID(name))
 	result, err := update(ctx, t, c, workflows.ResyncMessage, request)
 	following.stop()
+	if ctx.Err() != nil {
+		return stoppedWatching(name, "a sync that has begun")
+	}
 	if err != nil {
 		return err
 	}
