@@ -15,7 +15,6 @@ import (
 	"golang.org/x/term"
 
 	"jamf-access-review/db"
-	"jamf-access-review/starter/doctor"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/worker/service"
 	"jamf-access-review/worker/settings"
@@ -87,8 +86,8 @@ func (a *app) record(ctx context.Context, options ...db.Option) (*db.DB, error) 
 	return record, nil
 }
 
-// openWith opens the record as it is. A keyset is used where there is one;
-// what needs one says so.
+// openWith opens the record as it is. A keyset is used where there is one, or
+// where one is named; what needs one says so.
 func (a *app) openWith(ctx context.Context, s settings.Settings, more ...db.Option) (*db.DB, error) {
 	databaseURL, err := s.DatabaseURL()
 	if err != nil {
@@ -99,14 +98,14 @@ func (a *app) openWith(ctx context.Context, s settings.Settings, more ...db.Opti
 	switch {
 	case err == nil:
 		options = append(options, db.WithKeyset(keyset))
-	case !errors.Is(err, fs.ErrNotExist):
+	case s.KeysetNamed() || !errors.Is(err, fs.ErrNotExist):
 		return nil, unusableKeyset(err)
 	}
 	return db.Open(ctx, databaseURL, append(options, more...)...)
 }
 
 func unusableKeyset(err error) *failure {
-	return &failure{Code: "usage", Message: err.Error(), Hint: doctor.KeysetRemedy}
+	return &failure{Code: "usage", Message: err.Error(), Hint: settings.KeysetRemedy}
 }
 
 // temporal connects to Temporal.

@@ -200,8 +200,9 @@ func TestKeysAreMadeOnce(t *testing.T) {
 func TestWithoutAKeysetNoSecretIsTaken(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	c := s.withSecret().with("JAMF_ACCESS_KEYSET=" + s.world.dir + "/nowhere.json")
-	failed := c.refuse(2, "usage", s.connectArgs()...)
+	missing := s.world.dir + "/nowhere.json"
+	failed := s.with("JAMF_ACCESS_KEYSET="+missing).refuse(2, "usage", s.connectArgs()...)
+	require.Contains(t, failed.Message, missing, "and not that there is no secret, which is asked for later")
 	require.Contains(t, failed.Hint, "starter keys create")
 	s.refuse(6, "not_found", "status", s.name)
 }
@@ -209,11 +210,11 @@ func TestWithoutAKeysetNoSecretIsTaken(t *testing.T) {
 func TestAWorkerThatCannotStartSaysWhy(t *testing.T) {
 	t.Parallel()
 	const closed = "127.0.0.1:1"
-	for name, c := range map[string]struct{ env, said string }{
-		"no PostgreSQL": {"DATABASE_URL=postgres://canary:canary-password@" + closed + "/record?sslmode=disable", closed},
-		"no Temporal":   {"TEMPORAL_ADDRESS=" + closed, closed},
-		"no keyset":     {"JAMF_ACCESS_KEYSET=/nowhere/keyset.json", "/nowhere/keyset.json"},
-		"no setting":    {"DATABASE_URL=", "DATABASE_URL"},
+	for name, c := range map[string]struct{ env, said, remedy string }{
+		"no PostgreSQL": {"DATABASE_URL=postgres://canary:canary-password@" + closed + "/record?sslmode=disable", closed, ""},
+		"no Temporal":   {"TEMPORAL_ADDRESS=" + closed, closed, ""},
+		"no keyset":     {"JAMF_ACCESS_KEYSET=/nowhere/keyset.json", "/nowhere/keyset.json", "starter keys create"},
+		"no setting":    {"DATABASE_URL=", "DATABASE_URL", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -226,6 +227,7 @@ func TestAWorkerThatCannotStartSaysWhy(t *testing.T) {
 			require.Error(t, err)
 			require.Equal(t, 1, cmd.ProcessState.ExitCode(), "%s", out)
 			require.Contains(t, string(out), c.said)
+			require.Contains(t, string(out), c.remedy)
 			require.NotContains(t, string(out), "canary-password")
 			require.NotContains(t, string(out), "goroutine ")
 		})

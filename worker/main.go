@@ -54,7 +54,7 @@ func run(ctx context.Context, c service.Config) error {
 		return err
 	}
 	if c.Keyset, err = s.Keyset(); err != nil {
-		return err
+		return fmt.Errorf("%w: %s", err, settings.KeysetRemedy)
 	}
 	if c.Temporal, err = s.TemporalOptions(); err != nil {
 		return err

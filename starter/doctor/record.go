@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"jamf-access-review/db"
+	"jamf-access-review/worker/settings"
 )
 
 // Names of the checks of the record.
@@ -116,13 +117,10 @@ func (e *examination) examineClock(name, whose string, ahead time.Duration) {
 	}
 }
 
-// KeysetRemedy is what to do about a keyset that cannot be used.
-const KeysetRemedy = "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"
-
 func (e *examination) examineKeyset(err error) {
 	file := e.Settings.KeysetFile()
 	if err != nil {
-		e.fail(checkKeyset, usage, KeysetRemedy, "%s", err)
+		e.fail(checkKeyset, usage, settings.KeysetRemedy, "%s", err)
 		return
 	}
 	if file == "" {

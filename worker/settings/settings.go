@@ -111,8 +111,15 @@ func (s Settings) KeysetFile() string {
 	return ""
 }
 
+// KeysetRemedy is what to do about a keyset that cannot be used.
+const KeysetRemedy = "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"
+
 // Keyset loads the keyset.
 func (s Settings) Keyset() (*db.Keyset, error) { return db.LoadKeyset(s.keyset()) }
+
+// KeysetNamed says whether JAMF_ACCESS_KEYSET says which keyset to use. Then
+// that is the one, and it has to be there.
+func (s Settings) KeysetNamed() bool { return os.Getenv("JAMF_ACCESS_KEYSET") != "" }
 
 func (s Settings) keyset() string {
 	return cmp.Or(os.Getenv("JAMF_ACCESS_KEYSET"), filepath.Join(s.Home, "keyset.json"))
