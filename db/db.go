@@ -59,7 +59,7 @@ func WithClock(now func() time.Time) Option { return func(d *DB) { d.now = now }
 const maxConns = 10
 
 // Open connects to the PostgreSQL at the URL. It returns an *UnavailableError
-// when nothing answers there.
+// when none answers there that can be used.
 func Open(ctx context.Context, databaseURL string, options ...Option) (*DB, error) {
 	connector, host, err := newConnector(databaseURL)
 	if err != nil {
@@ -125,7 +125,16 @@ type UnavailableError struct {
 }
 
 func (e *UnavailableError) Error() string {
+	if e.Refused() {
+		return fmt.Sprintf("PostgreSQL at %s refuses: %v", e.Address, e.Cause)
+	}
 	return fmt.Sprintf("no PostgreSQL at %s: %v", e.Address, e.Cause)
+}
+
+// Refused says that PostgreSQL answered, and what it answered is why.
+func (e *UnavailableError) Refused() bool {
+	_, answered := errors.AsType[*pq.Error](e.Cause)
+	return answered
 }
 
 func (e *UnavailableError) Unwrap() error { return e.Cause }

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"jamf-access-review/activities/directory/faults"
 	"jamf-access-review/activities/directory/jamf/jamftest"
@@ -551,6 +555,39 @@ func TestServersThatDoNotAnswerAreNamed(t *testing.T) {
 		require.Equal(t, "active", ask[statusDoc](c, "status", s.name).State)
 		require.NotEmpty(t, ask[[]userDoc](c, "users", s.name))
 	})
+}
+
+func TestServersThatRefuseAreNotTakenForMissing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	refusing := func(err error) (address string) {
+		return s.world.interposed(t, func(context.Context, string) error { return err })
+	}
+	for name, c := range map[string]struct {
+		env  string
+		args []string
+		said string
+		hint string
+	}{
+		"a user that PostgreSQL does not know":     {"DATABASE_URL=" + as(t, s.world.databaseURL, "nobody"), []string{"list"}, "PostgreSQL at ", "user, password and database in DATABASE_URL"},
+		"a database that PostgreSQL does not have": {"DATABASE_URL=" + strings.Replace(s.world.databaseURL, "/test_", "/no_", 1), []string{"list"}, "PostgreSQL at ", "user, password and database in DATABASE_URL"},
+		"a namespace that Temporal does not have":  {"TEMPORAL_NAMESPACE=nowhere", []string{"pause", s.name}, "Temporal refuses", "TEMPORAL_NAMESPACE"},
+		"a call that Temporal does not permit": {"TEMPORAL_ADDRESS=" + refusing(serviceerror.NewPermissionDenied("not you", "")),
+			[]string{"pause", s.name}, "Temporal at ", "TEMPORAL_API_KEY"},
+		"an API key that Temporal does not know": {"TEMPORAL_ADDRESS=" + refusing(status.Error(codes.Unauthenticated, "not you")),
+			[]string{"pause", s.name}, "Temporal at ", "TEMPORAL_API_KEY"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failed := s.with(c.env).in(t).refuse(5, "unreachable", c.args...)
+			require.Contains(t, failed.Message, c.said)
+			require.Contains(t, failed.Message, "refuses: ")
+			require.Contains(t, failed.Hint, c.hint)
+			require.NotContains(t, failed.Hint, "starter dev", "one is there")
+			require.NotContains(t, failed.Message, "canary-secret")
+		})
+	}
 }
 
 // Whoever reads the output as JSON sees that it is not whole, and no second

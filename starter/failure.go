@@ -84,8 +84,20 @@ func failureOf(err error) *failure {
 		return &failure{Code: "unexpected", Message: "stopped before it was done", Hint: "`starter list` shows how connections are"}
 	}
 	if e, ok := errors.AsType[*db.UnavailableError](err); ok {
-		return &failure{Code: string(directory.Unreachable), Message: e.Error(),
+		f := &failure{Code: string(directory.Unreachable), Message: e.Error(),
 			Hint: "start a local one with `starter dev`, or set DATABASE_URL to one that runs; TLS is asked for by sslmode and sslrootcert in it"}
+		if e.Refused() {
+			f.Hint = "check user, password and database in DATABASE_URL; TLS is asked for by sslmode and sslrootcert in it"
+		}
+		return f
+	}
+	if service.Refused(err) {
+		f := &failure{Code: string(directory.Unreachable), Message: "Temporal refuses: " + err.Error(),
+			Hint: "check TEMPORAL_NAMESPACE, and TEMPORAL_API_KEY or TEMPORAL_TLS…, which say who asks"}
+		if e, ok := errors.AsType[*service.TemporalError](err); ok {
+			f.Message = e.Error()
+		}
+		return f
 	}
 	if e, ok := errors.AsType[*service.TemporalError](err); ok {
 		return &failure{Code: string(directory.Unreachable), Message: e.Error(),

@@ -10,9 +10,12 @@ import (
 	"log/slog"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"jamf-access-review/activities"
 	"jamf-access-review/activities/directory"
@@ -155,7 +158,18 @@ type TemporalError struct {
 }
 
 func (e *TemporalError) Error() string {
+	if Refused(e.Cause) {
+		return fmt.Sprintf("Temporal at %s refuses: %v", e.Address, e.Cause)
+	}
 	return fmt.Sprintf("no Temporal at %s: %v", e.Address, e.Cause)
 }
 
 func (e *TemporalError) Unwrap() error { return e.Cause }
+
+// Refused says whether an error is Temporal's refusal of who asks, or of the
+// namespace that is asked for.
+func Refused(err error) bool {
+	_, denied := errors.AsType[*serviceerror.PermissionDenied](err)
+	_, unknown := errors.AsType[*serviceerror.NamespaceNotFound](err)
+	return denied || unknown || status.Code(err) == codes.Unauthenticated
+}
