@@ -61,6 +61,24 @@ func TestRejectedCredentialsWaitForAReconnect(t *testing.T) {
 	require.Equal(t, "applied", s.resync().Sync.Outcome)
 }
 
+func TestPauseSaysThatAConnectionNeedsAReconnectFirst(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	secret := s.rotate()
+	s.jamf.RevokeTokens()
+	s.failResync(3, "credentials_rejected")
+	for command, after := range map[string]string{"resume": "syncs by itself after that", "pause": "paused after that"} {
+		said := ask[map[string]string](s.cli, command, s.name)
+		require.Equal(t, "needs_reconnect", said["state"])
+		require.Contains(t, said["message"], "`starter reconnect "+s.name+"`")
+		require.Contains(t, said["message"], after)
+	}
+	s.ok("pause", s.name)
+	require.Zero(t, s.reconnectWith(secret).code)
+	require.Equal(t, "paused", s.status().State)
+}
+
 func TestAConnectionSaysByItselfThatItNeedsAPerson(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

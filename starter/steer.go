@@ -18,8 +18,15 @@ func newPause(a *app) *cobra.Command {
 		Example: `  starter pause acme`,
 		Args:    named,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.steer(cmd.Context(), args[0], workflows.PauseMessage, nil,
-				func(c db.Connection) bool { return c.State != db.Active }, "paused")
+			return a.steer(cmd.Context(), args[0], workflows.PauseMessage, nil, func(c db.Connection) string {
+				switch c.State {
+				case db.Active:
+					return ""
+				case db.NeedsReconnect:
+					return "it needs `starter reconnect " + c.Name + "` as before, and is paused after that"
+				}
+				return "paused"
+			})
 		},
 	}
 }
@@ -31,8 +38,15 @@ func newResume(a *app) *cobra.Command {
 		Example: `  starter resume acme`,
 		Args:    named,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.steer(cmd.Context(), args[0], workflows.ResumeMessage, nil,
-				func(c db.Connection) bool { return c.State != db.Paused }, "resumed")
+			return a.steer(cmd.Context(), args[0], workflows.ResumeMessage, nil, func(c db.Connection) string {
+				switch c.State {
+				case db.Paused:
+					return ""
+				case db.NeedsReconnect:
+					return "it needs `starter reconnect " + c.Name + "` as before, and syncs by itself after that"
+				}
+				return "resumed"
+			})
 		},
 	}
 }
@@ -49,8 +63,12 @@ func newReschedule(a *app) *cobra.Command {
 				return usagef("--every is required, and at least %s", workflows.MinInterval)
 			}
 			every = every.Truncate(time.Second)
-			return a.steer(cmd.Context(), args[0], workflows.RescheduleMessage, workflows.RescheduleRequest{Every: every.String()},
-				func(c db.Connection) bool { return c.Every == every }, "syncs every "+short(every))
+			return a.steer(cmd.Context(), args[0], workflows.RescheduleMessage, workflows.RescheduleRequest{Every: every.String()}, func(c db.Connection) string {
+				if c.Every != every {
+					return ""
+				}
+				return "syncs every " + short(every)
+			})
 		},
 	}
 	cmd.Flags().DurationVar(&every, "every", 0, "time between syncs, from 10s")
@@ -61,8 +79,9 @@ func newReschedule(a *app) *cobra.Command {
 // that the signal is not lost: it takes effect when a worker comes to it.
 const steerTimeout = 15 * time.Second
 
-// steer sends a signal and waits until the record shows that it was acted on.
-func (a *app) steer(ctx context.Context, name, message string, input any, acted func(db.Connection) bool, words string) error {
+// steer sends a signal and waits until the record shows that it was acted on:
+// acted then puts in words what is true, and returns "" until then.
+func (a *app) steer(ctx context.Context, name, message string, input any, acted func(db.Connection) string) error {
 	record, c, err := a.liveConnection(ctx, name)
 	if err != nil {
 		return err
@@ -84,7 +103,7 @@ func (a *app) steer(ctx context.Context, name, message string, input any, acted 
 		if c, err = record.Connection(ctx, name); err != nil {
 			return err
 		}
-		if acted(c) {
+		if words := acted(c); words != "" {
 			return a.done(name, c.State, words)
 		}
 		select {
