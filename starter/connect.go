@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -89,6 +90,9 @@ func (a *app) connect(ctx context.Context, name string, o connectOptions) error 
 	if err != nil {
 		return err
 	}
+	if err := unclaimed(ctx, record, t, name); err != nil {
+		return err
+	}
 	way := a.ways()[o.via]
 	a.say(whatConnecting, name, way.privileges)
 	if err := a.confirmAdmin(ctx, o.confirmed); err != nil {
@@ -166,18 +170,43 @@ func (a *app) required(ctx context.Context, flag, what, value string) (string, e
 	return answer, nil
 }
 
-// create records the new connection. A name that was left behind by a connect
-// that died before its workflow began is taken over.
+// unclaimed makes sure that a connection can have a name, before a person is
+// asked for what it needs. It changes nothing.
+func unclaimed(ctx context.Context, record *db.DB, t client.Client, name string) error {
+	old, err := record.Connection(ctx, name)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if left, err := abandoned(ctx, t, old); left || err != nil {
+		return err
+	}
+	return fmt.Errorf("connection %q: %w", name, db.ErrAlreadyExists)
+}
+
+// abandoned says whether a connection was left behind by a connect that died
+// before its workflow began.
+func abandoned(ctx context.Context, t client.Client, c db.Connection) (bool, error) {
+	if c.State != db.Connecting || time.Since(c.CreatedAt) < doctor.Unbegun {
+		return false, nil
+	}
+	busy, err := running(ctx, t, workflows.ConnectJamfID(c.Name))
+	return !busy && err == nil, err
+}
+
+// create records the new connection. The name of an abandoned one is taken over.
 func (a *app) create(ctx context.Context, record *db.DB, t client.Client, n db.NewConnection) (db.Connection, error) {
 	c, err := record.CreateConnection(ctx, n)
 	if !errors.Is(err, db.ErrAlreadyExists) {
 		return c, err
 	}
 	old, findErr := record.Connection(ctx, n.Name)
-	if findErr != nil || old.State != db.Connecting || time.Since(old.CreatedAt) < doctor.Unbegun {
+	if findErr != nil {
 		return c, err
 	}
-	if busy, findErr := running(ctx, t, workflows.ConnectJamfID(n.Name)); busy || findErr != nil {
+	if left, findErr := abandoned(ctx, t, old); !left {
 		return c, errors.Join(err, findErr)
 	}
 	if err := record.EraseConnecting(ctx, old.ID); err != nil {

@@ -434,6 +434,22 @@ func TestANameIsTakenOnce(t *testing.T) {
 	require.Equal(t, "active", s.status().State, "the connection that has the name is as it was")
 }
 
+// A connect may die between its record and its workflow.
+func TestANameThatAConnectLeftBehindIsTakenOver(t *testing.T) {
+	t.Parallel()
+	left, s := setup(t), setup(t)
+	left.connect()
+	leave := func(age string) {
+		s.world.exec(t, `UPDATE connections SET state = 'connecting', created_at = now() - $3::interval, name = $2 WHERE name IN ($1, $2)`, left.name, s.name, age)
+	}
+	leave("10 seconds")
+	s.refuse(6, "already_exists", s.connectArgs()...)
+	leave("2 minutes")
+	s.refuse(2, "usage", s.connectArgs()...)
+	require.Equal(t, "connecting", s.status().State, "what was refused has changed nothing")
+	require.Equal(t, 1, s.connect().Sync.Number)
+}
+
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	connect := func(url string, more ...string) []string {

@@ -139,6 +139,16 @@ func TestConnectStopsWhereNobodyConfirms(t *testing.T) {
 	}
 }
 
+func TestConnectAsksNothingWhereTheNameIsTaken(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	term := s.atTerminal("connect", s.name)
+	require.Equal(t, 6, term.exit(), "%s", term.shown())
+	require.NotContains(t, term.shown(), "I have admin access")
+	require.Contains(t, term.shown(), "choose another name")
+}
+
 func TestReconnectAsksForTheSecret(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
