@@ -171,6 +171,11 @@ func TestScopeEveryoneAddsEndUsers(t *testing.T) {
 	require.Equal(t, 6, s.connect("--scope", "everyone").Sync.Accounts)
 	require.Equal(t, []string{username("uma"), username("vic")}, usernames(s.users(), "end_user"))
 	require.Equal(t, "everyone", s.status().Scope)
+	table := s.ok("users", s.name).stdout
+	require.Contains(t, table, email("uma"))
+	require.Contains(t, table, "(end")
+	require.Contains(t, table, "(api client)")
+	require.NotContains(t, table, "Nobody")
 }
 
 func TestAnOldJamfHasTheSameUsersAsANewOne(t *testing.T) {
@@ -409,9 +414,12 @@ func TestNoUsersIsExplained(t *testing.T) {
 	doc := s.connect()
 	require.Equal(t, "applied", doc.Sync.Outcome)
 	require.Zero(t, doc.Sync.Accounts)
+	table := s.ok("users", s.name).stdout
 	for _, why := range []string{"no users", "admins", "Read API Integrations"} {
 		require.Contains(t, doc.Sync.Reason, why)
+		require.Contains(t, table, why)
 	}
+	require.Contains(t, s.ok("users", s.name, "--removed").stdout, "Nobody was removed")
 	for _, m := range doc.Monitors {
 		require.Equal(t, "not_evaluable", m.State, "nobody proves nothing: %s", m.Code)
 	}

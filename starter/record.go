@@ -73,14 +73,39 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 	if a.format == output.JSON {
 		return output.StreamJSON(a.out, converted(accounts, viewUser))
 	}
-	return output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("E-mail", 26), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Roles", 16)},
+	listed := 0
+	if err := output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("E-mail", 26), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Roles", 16)},
 		converted(accounts, func(u db.Account) []string {
+			listed++
 			email := u.Email
 			if u.Kind != directory.Account {
-				email = "(" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")"
+				email = strings.TrimSpace(email + " (" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")")
 			}
 			return []string{u.Username, email, string(u.Status), string(u.MFA), strings.Join(u.Roles, ", ")}
-		}))
+		})); err != nil || listed > 0 {
+		return err
+	}
+	return a.whyNobody(ctx, record, c, removed)
+}
+
+// whyNobody says why there is nobody to list.
+func (a *app) whyNobody(ctx context.Context, record *db.DB, c db.Connection, removed bool) error {
+	switch {
+	case removed:
+		a.tell("Nobody was removed.")
+		return nil
+	case c.AppliedSync == 0:
+		a.tell("No sync has been applied yet: `starter status %s`.", c.Name)
+		return nil
+	}
+	sync, err := record.SyncByNumber(ctx, c.ID, c.AppliedSync)
+	if err != nil {
+		return err
+	}
+	for _, reason := range reasons(sync.Reason) {
+		a.tell("%s", output.Clean(reason))
+	}
+	return nil
 }
 
 func newChanges(a *app) *cobra.Command {
