@@ -39,6 +39,9 @@ func TestConnectionsAreFoundByHowTheyAre(t *testing.T) {
 	for _, query := range []string{needAPerson, notUpToDate, everythingOf} {
 		require.Contains(t, string(readme), "`"+query+"`")
 	}
+	// Only once a connection is found as it is can it be said not to be found
+	// as it is not.
+	well.awaitFound("JamfConnectionState = 'active' AND JamfSyncOutcome = 'applied' AND JamfMonitorState = 'not_evaluable' AND JamfConnection = '"+well.name+"'", 1)
 	for query, found := range map[string][]*subject{
 		needAPerson: {rejected, held},
 		notUpToDate: {rejected, held},

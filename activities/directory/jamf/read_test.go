@@ -65,6 +65,7 @@ func TestReadSaysTheSameThroughEitherAPI(t *testing.T) {
 	newer := mustRead(t, b.source(t))
 	b.server.SetRelease(jamftest.ClassicOnly())
 	classic := mustRead(t, b.source(t))
+	equal(t, len(classic.users), len(newer.users))
 	for id, want := range newer.users {
 		got := classic.users[id]
 		if id.Kind == directory.Account {
