@@ -71,6 +71,17 @@ func stoppedWatching(connection, what string) *failure {
 		Hint: "`starter status " + connection + "` shows what becomes of it"}
 }
 
+// stopped puts the error of a command that a person ended in words: whatever was
+// under way failed by that, unless it says so itself.
+func stopped(err error) error {
+	_, said := errors.AsType[*failure](err)
+	_, cancelled := errors.AsType[*serviceerror.Canceled](err)
+	if said || !cancelled && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &failure{Code: "unexpected", Message: "stopped before it was done", Hint: "`starter list` shows how connections are"}
+}
+
 // lookForCause is what to do about what nobody expected.
 const lookForCause = "`starter doctor` looks for the cause"
 
@@ -78,10 +89,6 @@ const lookForCause = "`starter doctor` looks for the cause"
 func failureOf(err error) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
-	}
-	// Whatever was under way when a person ended the command has failed by that.
-	if _, cancelled := errors.AsType[*serviceerror.Canceled](err); cancelled || errors.Is(err, context.Canceled) {
-		return &failure{Code: "unexpected", Message: "stopped before it was done", Hint: "`starter list` shows how connections are"}
 	}
 	if e, ok := errors.AsType[*db.UnavailableError](err); ok {
 		f := &failure{Code: string(directory.Unreachable), Message: e.Error(),

@@ -34,6 +34,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitDone
 	}
+	if ctx.Err() != nil {
+		err = stopped(err)
+	}
 	f := failureOf(err)
 	if f.Hint == "" && f.exit() == exitUnexpected {
 		f.Hint = lookForCause

@@ -83,6 +83,10 @@ func (a *app) notifyTest(ctx context.Context, name string) error {
 	following := a.follow(ctx, t, workflows.NotifyID(route))
 	err = run.Get(ctx, nil)
 	following.stop()
+	if ctx.Err() != nil {
+		return &failure{Code: "unexpected", Message: "stopped watching; the message is sent all the same",
+			Hint: "`starter notify deliveries " + name + "` shows what becomes of it"}
+	}
 	if err != nil {
 		return err
 	}

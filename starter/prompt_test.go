@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"jamf-access-review/db"
+	"jamf-access-review/workflows"
 )
 
 // terminal is a program that believes that somebody sits in front of it.
@@ -215,14 +219,39 @@ func TestCtrlCEndsACommandThatWatches(t *testing.T) {
 			}
 		})
 	}
-	t.Run("disconnect", func(t *testing.T) {
+	t.Run("before it is known what Temporal does", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t)
+		s.connect()
+		asked := make(chan struct{}, 10)
+		temporal := s.world.interposed(t, func(ctx context.Context, call string) error {
+			if call != "SignalWithStartWorkflowExecution" {
+				return nil
+			}
+			asked <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		term := s.with("TEMPORAL_ADDRESS="+temporal).atTerminal("pause", s.name)
+		<-asked
+		term.interrupt("stopped before it was done", "starter list")
+	})
+	t.Run("without a worker", func(t *testing.T) {
 		t.Parallel()
 		w := ownWorld(t)
 		worker := w.mustStartWorker(t)
 		s := w.setup(t)
 		s.connect()
+		s.with("JAMF_ACCESS_NOTIFY_URL=https://127.0.0.1:1/canary").ok("notify", "add", "siem", "--org", s.org)
 		require.NoError(t, worker.end(syscall.SIGTERM))
-		term := s.atTerminal("disconnect", s.name)
+		term := s.atTerminal("notify", "test", "siem")
+		await(t, "the signal", func() bool {
+			_, err := w.client.DescribeWorkflowExecution(t.Context(), workflows.NotifyID(db.Route{Subscription: "siem"}), "")
+			return err == nil
+		})
+		term.interrupt("the message is sent all the same", "starter notify deliveries siem")
+
+		term = s.atTerminal("disconnect", s.name)
 		await(t, "the signal", func() bool {
 			d, err := w.client.DescribeWorkflowExecution(t.Context(), s.workflow(), "")
 			require.NoError(t, err)
