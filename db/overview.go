@@ -15,8 +15,8 @@ import (
 type Attention string
 
 const (
-	// Unattended is a connection that needs nobody.
-	Unattended Attention = ""
+	// AttentionNone is a connection that needs nobody.
+	AttentionNone Attention = ""
 	// AttentionReconnect: its credentials were rejected.
 	AttentionReconnect Attention = "reconnect"
 	// AttentionCancelled: it is paused because its workflow was cancelled.
@@ -34,10 +34,10 @@ const (
 
 // byUrgency is every Attention, the most urgent first. One that is cancelled
 // does nothing by itself: to accept what is held, say, would hide that.
-var byUrgency = []Attention{AttentionReconnect, AttentionCancelled, AttentionHeld, AttentionLate, AttentionFailed, AttentionMonitors, Unattended}
+var byUrgency = []Attention{AttentionReconnect, AttentionCancelled, AttentionHeld, AttentionLate, AttentionFailed, AttentionMonitors, AttentionNone}
 
-// overdue is how late a sync may be before that is worth a word.
-const overdue = 5 * time.Minute
+// lateAfter is how late a sync may be before that is worth a word.
+const lateAfter = 5 * time.Minute
 
 // connectingTime is how long a connection may be connecting. Most are for some
 // seconds; to read a million users through Truto, at its rate, takes an hour.
@@ -50,7 +50,7 @@ func (c Connection) Late(now time.Time) time.Duration {
 	if c.State == Connecting {
 		due = new(c.CreatedAt.Add(connectingTime))
 	}
-	if due == nil || now.Sub(*due) <= overdue {
+	if due == nil || now.Sub(*due) <= lateAfter {
 		return 0
 	}
 	return now.Sub(*due)
@@ -128,7 +128,7 @@ func (o Overview) attention(now time.Time) Attention {
 	failing := func(m Monitor) bool { return m.State == Failing }
 	switch {
 	case o.State == Disconnected:
-		return Unattended
+		return AttentionNone
 	case o.State == NeedsReconnect:
 		return AttentionReconnect
 	case o.cancelled():
@@ -142,7 +142,7 @@ func (o Overview) attention(now time.Time) Attention {
 	case slices.ContainsFunc(o.Monitors, failing):
 		return AttentionMonitors
 	}
-	return Unattended
+	return AttentionNone
 }
 
 // cancelled says whether it is paused because its workflow was cancelled. Who

@@ -67,7 +67,7 @@ func TestOverviewsBeginWithWhatNeedsAPerson(t *testing.T) {
 		why = append(why, o.Attention)
 	}
 	require.Equal(t, []Attention{AttentionReconnect, AttentionHeld, AttentionLate, AttentionFailed, AttentionMonitors,
-		Unattended, Unattended, Unattended, Unattended}, why)
+		AttentionNone, AttentionNone, AttentionNone, AttentionNone}, why)
 	require.Equal(t, time.Hour, overviews[2].Late(r.clock.Now()))
 	require.Zero(t, overviews[7].Late(r.clock.Now()))
 
@@ -103,7 +103,7 @@ func TestOverviewsNoticeWhatStoppedAndWasNotToStop(t *testing.T) {
 	}
 	r.clock.Advance(connectingTime + overdue)
 	want := map[string]Attention{
-		"connecting": Unattended, "paused": Unattended, "cancelled": AttentionCancelled, "held-cancelled": AttentionCancelled,
+		"connecting": AttentionNone, "paused": AttentionNone, "cancelled": AttentionCancelled, "held-cancelled": AttentionCancelled,
 		"failed-paused": AttentionFailed, "failed-cancelled": AttentionCancelled,
 	}
 	require.Equal(t, want, attention())

@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -61,6 +62,9 @@ func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	}
 	if c.NextSyncAt != nil {
 		in.NextSyncAt = *c.NextSyncAt
+	}
+	if strings.HasPrefix(in.Reason, cancelledReason) {
+		in.Reason = "" // it is over
 	}
 	return in
 }
@@ -327,6 +331,9 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 	return workflow.NewContinueAsNewError(ctx, AccessSync, next)
 }
 
+// cancelledReason begins the reason of a connection whose workflow was cancelled.
+const cancelledReason = "its workflow was cancelled; "
+
 // recordCancelled says so when somebody cancelled the workflow: a connection
 // does not stop in silence. One that was disconnected is so again.
 func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
@@ -336,9 +343,9 @@ func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 		s.disconnect = &DisconnectRequest{}
 		return s.endConnection(ctx)
 	}
-	becomes := db.StateChange{State: db.Paused, Reason: "its workflow was cancelled; resume starts it again"}
+	becomes := db.StateChange{State: db.Paused, Reason: cancelledReason + "resume starts it again"}
 	if s.in.Rejected {
-		becomes = db.StateChange{State: db.NeedsReconnect, Reason: "its workflow was cancelled; reconnect starts it again"}
+		becomes = db.StateChange{State: db.NeedsReconnect, Reason: cancelledReason + "reconnect starts it again"}
 	}
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: becomes}).Get(ctx, nil)
