@@ -101,7 +101,7 @@ func TestOverviewsNoticeWhatStoppedAndWasNotToStop(t *testing.T) {
 		}
 		return all
 	}
-	r.clock.Advance(connectingTime + overdue)
+	r.clock.Advance(connectingTime + lateAfter)
 	want := map[string]Attention{
 		"connecting": AttentionNone, "paused": AttentionNone, "cancelled": AttentionCancelled, "held-cancelled": AttentionCancelled,
 		"failed-paused": AttentionFailed, "failed-cancelled": AttentionCancelled,
