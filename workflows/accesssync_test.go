@@ -546,7 +546,7 @@ func TestACancelledWorkflowDoesNotStopInSilence(t *testing.T) {
 			states := b.stage.recorded()
 			require.Equal(t, state, states[len(states)-1].State)
 			require.Contains(t, states[len(states)-1].Reason, "cancelled")
-			require.Empty(t, Revived(db.Connection{State: state, Reason: states[len(states)-1].Reason}, time.Now()).Reason, "it does not outlast that")
+			require.Empty(t, Revived(db.Connection{State: state, Every: time.Hour, Reason: states[len(states)-1].Reason}, time.Now()).Reason, "it does not outlast that")
 			b.keep("cancelled-"+string(state), run.GetID(), run.GetRunID())
 		})
 	}
