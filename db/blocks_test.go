@@ -78,13 +78,14 @@ func TestWhatNobodyChangedIsNotStaged(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
 	c := r.connectEveryone("acme")
-	users := append(endUsers(upTo(1000)...), account("1"))
+	users := append([]directory.User{account("of a directory", of(directory.DirectoryGroup))}, numbered(1, 300)...)
+	users = append(users, endUsers(upTo(1000)...)...)
 	key, _ := r.stageIn(c, *summary(users), users, 300, 100)
-	require.Equal(t, 1001, r.staged())
-	require.Equal(t, 1001, r.apply(c, key).Added)
+	require.Equal(t, 1301, r.staged())
+	require.Equal(t, 1301, r.apply(c, key).Added)
 
 	// However the pages lie to the blocks.
-	for _, size := range []int{1, 7, 128, 300, 1001} {
+	for _, size := range []int{1, 7, 128, 300, 1301} {
 		key, s := r.stageIn(c, *summary(users), users, size, 10_000)
 		require.Equal(t, 1, r.staged(), size)
 		require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
@@ -92,13 +93,13 @@ func TestWhatNobodyChangedIsNotStaged(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, missing)
 		s = r.apply(c, key)
-		require.Equal(t, []int{1001, 0, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
+		require.Equal(t, []int{1301, 0, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
 	}
 
-	users[500] = endUser(501, func(u *directory.User) { u.Name = "Changed" })
+	users[200].Name, users[800].Name = "Changed", "Changed"
 	key, _ = r.stageIn(c, *summary(users), users, 300, 100)
-	require.Equal(t, 1+blockSize, r.staged())
-	require.Equal(t, 1, r.apply(c, key).Changed)
+	require.Equal(t, 1+2*blockSize, r.staged())
+	require.Equal(t, 2, r.apply(c, key).Changed)
 }
 
 // The block of a user is computed here and by PostgreSQL.
