@@ -22,6 +22,15 @@ func (s *subject) rotate() string {
 	return secret
 }
 
+// loseCredentials is rotate, and a sync that finds it out.
+func (s *subject) loseCredentials() (secret string) {
+	s.t.Helper()
+	secret = s.rotate()
+	s.jamf.RevokeTokens()
+	s.failResync(3, "credentials_rejected")
+	return secret
+}
+
 func (s *subject) reconnectWith(secret string, more ...string) result {
 	return s.with("JAMF_CLIENT_SECRET=" + secret).run(append([]string{"reconnect", s.name, "-o", "json"}, more...)...)
 }
@@ -65,9 +74,7 @@ func TestPauseSaysThatAConnectionNeedsAReconnectFirst(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.connect()
-	secret := s.rotate()
-	s.jamf.RevokeTokens()
-	s.failResync(3, "credentials_rejected")
+	secret := s.loseCredentials()
 	for command, after := range map[string]string{"resume": "syncs by itself after that", "pause": "paused after that"} {
 		said := ask[map[string]string](s.cli, command, s.name)
 		require.Equal(t, "needs_reconnect", said["state"])

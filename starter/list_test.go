@@ -24,9 +24,7 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 	}
 	held.jamf.DisableAccount(held.ada)
 	held.failResync(8, "held")
-	rejected.rotate()
-	rejected.jamf.RevokeTokens()
-	rejected.failResync(3, "credentials_rejected")
+	rejected.loseCredentials()
 	w.exec(t, `UPDATE connections SET next_sync_at = now() - interval '1 hour' WHERE name = $1`, late.name)
 	require.Contains(t, late.status().Reason, "1h late")
 	w.exec(t, `UPDATE connections SET state_reason = 'failed' WHERE name = $1`, late.name)

@@ -29,9 +29,7 @@ func TestConnectionsAreFoundByHowTheyAre(t *testing.T) {
 	for _, s := range []*subject{well, rejected, held} {
 		s.connect()
 	}
-	rejected.jamf.RotateSecret(rejected.clientID)
-	rejected.jamf.RevokeTokens()
-	rejected.failResync(3, "credentials_rejected")
+	rejected.loseCredentials()
 	held.jamf.RemoveAccount(held.ada) // the only full administrator
 	held.failResync(8, "held")
 	readme, err := os.ReadFile("../README.md")

@@ -297,9 +297,7 @@ func TestTheLogSaysWhatBecameOfEachSync(t *testing.T) {
 	worker := w.mustStartWorker(t)
 	s := w.setup(t)
 	s.connect()
-	s.jamf.RotateSecret(s.clientID)
-	s.jamf.RevokeTokens()
-	s.failResync(3, "credentials_rejected")
+	s.loseCredentials()
 
 	ended := worker.lines(func(line map[string]any) bool { return line["msg"] == "The sync has ended" })
 	require.Len(t, ended, 2)
