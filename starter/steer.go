@@ -18,15 +18,7 @@ func newPause(a *app) *cobra.Command {
 		Example: `  starter pause acme`,
 		Args:    named,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.steer(cmd.Context(), args[0], workflows.PauseMessage, nil, func(c db.Connection) string {
-				switch c.State {
-				case db.Active:
-					return ""
-				case db.NeedsReconnect:
-					return "it needs `starter reconnect " + c.Name + "` as before, and is paused after that"
-				}
-				return "paused"
-			})
+			return a.steer(cmd.Context(), args[0], workflows.PauseMessage, nil, onceNot(db.Active, "paused", "is paused"))
 		},
 	}
 }
@@ -38,16 +30,23 @@ func newResume(a *app) *cobra.Command {
 		Example: `  starter resume acme`,
 		Args:    named,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.steer(cmd.Context(), args[0], workflows.ResumeMessage, nil, func(c db.Connection) string {
-				switch c.State {
-				case db.Paused:
-					return ""
-				case db.NeedsReconnect:
-					return "it needs `starter reconnect " + c.Name + "` as before, and syncs by itself after that"
-				}
-				return "resumed"
-			})
+			return a.steer(cmd.Context(), args[0], workflows.ResumeMessage, nil, onceNot(db.Paused, "resumed", "syncs by itself"))
 		},
+	}
+}
+
+// onceNot is the words of a schedule that was stopped or started, once the
+// connection is no longer in the state it was in before. Of one that needs new
+// credentials that is true only after them.
+func onceNot(before db.State, words, afterReconnect string) func(db.Connection) string {
+	return func(c db.Connection) string {
+		switch c.State {
+		case before:
+			return ""
+		case db.NeedsReconnect:
+			return "it needs `starter reconnect " + c.Name + "` as before, and " + afterReconnect + " after that"
+		}
+		return words
 	}
 }
 
