@@ -51,7 +51,8 @@ func (d *DB) Accounts(ctx context.Context, connectionID int64, removed bool) ite
 func accountsOfKind(ctx context.Context, tx *sqlx.Tx, connectionID int64, kind directory.Kind, removed bool, yield func(Account, error) bool) bool {
 	rows, err := tx.QueryxContext(ctx, `
 		SELECT kind, source_id, username, email, name, status, mfa, roles, groups, access_level, site, directory, privileges, removed_at
-		FROM accounts WHERE connection_id = $1 AND kind = $2 AND (removed_at IS NOT NULL) = $3
+		FROM accounts
+		WHERE connection_id = (SELECT id FROM connections WHERE id = $1 AND applied_number > 0) AND kind = $2 AND (removed_at IS NOT NULL) = $3
 		ORDER BY username, source_id`, connectionID, string(kind), removed)
 	if err != nil {
 		yield(Account{}, err)
@@ -94,9 +95,16 @@ type Change struct {
 func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		rows, err := d.sql.QueryxContext(ctx, `
-			SELECT number, at, kind, source_id, change, before, after FROM changes
-			WHERE connection_id = $1 AND at >= $2
-				AND number >= (SELECT min(number) FROM syncs WHERE connection_id = $1 AND finished_at >= $2)
+			WITH since AS MATERIALIZED (SELECT min(number) AS number FROM syncs WHERE connection_id = $1 AND finished_at >= $2)
+			SELECT number, at, kind, source_id, change, before, after FROM (
+				SELECT number, at, kind, source_id, change, before, after
+				FROM changes WHERE connection_id = $1 AND number >= (SELECT number FROM since)
+				UNION ALL
+				SELECT arrived_in, finished_at, kind, source_id, 'added', '{}', to_jsonb(f)
+				FROM accounts JOIN syncs USING (connection_id), LATERAL (SELECT `+facts+`) f
+				WHERE connection_id = $1 AND number = arrived_in AND outcome = 'applied' AND number >= (SELECT number FROM since)
+			) change
+			WHERE at >= $2
 			ORDER BY at, number, kind, source_id`, connectionID, since)
 		if err != nil {
 			yield(Change{}, err)

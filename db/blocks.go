@@ -215,18 +215,28 @@ const changedBlocks = `
 	SELECT block FROM account_blocks b WHERE connection_id = $1 AND NOT EXISTS (
 		SELECT FROM staged_blocks s WHERE s.connection_id = $1 AND s.block = b.block)`
 
+// blocksOf is the query for the blocks, as account_blocks has them, of the
+// present accounts of the connection $1.
+const blocksOf = `
+	SELECT block, count(*) AS users,
+		sha256(string_agg(convert_to(source_id, 'UTF8') || '\x00' || facts_digest, '' ORDER BY source_id)) AS digest
+	FROM accounts WHERE connection_id = $1 AND block IS NOT NULL AND removed_at IS NULL`
+
+// makeBlocks makes the digests of a connection that has none.
+func makeBlocks(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO account_blocks (connection_id, block, users, digest)
+		SELECT $1, block, users, digest FROM (`+blocksOf+` GROUP BY block) b`, connectionID)
+	return err
+}
+
 // refreshBlocks brings the digests of blocks up to date with their accounts.
 func refreshBlocks(ctx context.Context, tx *sqlx.Tx, connectionID int64, blocks pq.Int64Array) error {
 	if len(blocks) == 0 {
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, `
-		WITH present AS MATERIALIZED (
-			SELECT block, count(*) AS users,
-				sha256(string_agg(convert_to(source_id, 'UTF8') || '\x00' || facts_digest, '' ORDER BY source_id)) AS digest
-			FROM accounts WHERE connection_id = $1 AND block = ANY($2) AND removed_at IS NULL
-			GROUP BY block
-		), emptied AS (
+		WITH present AS MATERIALIZED (`+blocksOf+` AND block = ANY($2) GROUP BY block), emptied AS (
 			DELETE FROM account_blocks b
 			WHERE connection_id = $1 AND block = ANY($2) AND NOT EXISTS (SELECT FROM present p WHERE p.block = b.block)
 		)

@@ -104,6 +104,7 @@ func filled(r *record, name string) Connection {
 	require.NoError(r.t, err)
 	_, err = r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientSecret: secret})
 	require.NoError(r.t, err)
+	r.sync(c, account("1"), account("2", inactive), endUser(1), endUser(200))
 	r.sync(c, account("1"), account("2"), endUser(1), endUser(200))
 	r.stage(c, nil, []directory.User{account("3"), endUser(1), endUser(200)})
 	_, err = r.LeaseServer(r.ctx, name+".example", c.ID, time.Hour)
@@ -124,12 +125,12 @@ func TestDisconnectDestroysCredentialsAndKeepsTheRecord(t *testing.T) {
 
 		got := r.reload(c)
 		require.Equal(t, Disconnected, got.State)
-		require.Equal(t, 1, got.AppliedSync)
+		require.Equal(t, 2, got.AppliedSync)
 		for _, table := range []string{"credentials", "credential_candidates", "staged_reads", "staged_accounts", "staged_blocks"} {
 			require.Zero(t, one[int](r, `SELECT count(*) FROM `+table), table)
 		}
 		require.Equal(t, accounts, one[string](r, `SELECT string_agg(a::text, '') FROM accounts a`))
-		require.Equal(t, "failed interrupted", one[string](r, `SELECT outcome || ' ' || error FROM syncs WHERE number = 2`))
+		require.Equal(t, "failed interrupted", one[string](r, `SELECT outcome || ' ' || error FROM syncs WHERE number = 3`))
 	}
 	_, err := r.Credentials(r.ctx, c.ID)
 	require.ErrorIs(t, err, ErrDisconnected)
@@ -138,7 +139,7 @@ func TestDisconnectDestroysCredentialsAndKeepsTheRecord(t *testing.T) {
 	require.ErrorIs(t, r.ChangeState(r.ctx, c.ID, StateChange{State: Active}), ErrDisconnected)
 	_, err = r.BeginSync(r.ctx, c.ID, "late", TriggerSchedule)
 	require.ErrorIs(t, err, ErrDisconnected)
-	_, err = r.OpenStaging(r.ctx, c.ID, 2)
+	_, err = r.OpenStaging(r.ctx, c.ID, 3)
 	require.ErrorIs(t, err, ErrDisconnected)
 }
 
@@ -200,12 +201,14 @@ func TestErasingWhileAPageIsStoredLeavesNoTrace(t *testing.T) {
 			if i == 0 {
 				return r.Erase(r.ctx, c.ID)
 			}
-			_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "1"})
+			_, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "1"})
 			return err
 		})
 		require.NoError(t, errs[0])
 		require.True(t, errs[1] == nil || errors.Is(errs[1], ErrStagingLost), errs[1])
-		require.Zero(t, one[int](r, `SELECT count(*) FROM staged_accounts`))
+		for _, table := range []string{"staged_accounts", "accounts"} {
+			require.Zero(t, one[int](r, `SELECT count(*) FROM `+table), table)
+		}
 	}
 }
 

@@ -29,7 +29,11 @@ type snapshotCounts struct {
 }
 
 // count counts what is staged, and the accounts that it is about.
-func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) (snapshotCounts, error) {
+func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, inPlace bool, summary directory.Summary) (snapshotCounts, error) {
+	staged := `staged_accounts`
+	if inPlace {
+		staged = `accounts`
+	}
 	c := snapshotCounts{stagedByKind: map[directory.Kind]int{}}
 	var kinds []struct {
 		Kind  directory.Kind `db:"kind"`
@@ -37,7 +41,7 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 	}
 	if err := tx.SelectContext(ctx, &kinds, `
 		SELECT kind, sum(users) AS count FROM (
-			SELECT kind, count(*) AS users FROM staged_accounts WHERE connection_id = $1 GROUP BY kind
+			SELECT kind, count(*) AS users FROM `+staged+` WHERE connection_id = $1 GROUP BY kind
 			UNION ALL
 			SELECT `+kindOfBlock+` AS kind, sum(users) FROM staged_blocks WHERE connection_id = $1 GROUP BY 1
 		) s GROUP BY kind`, connectionID); err != nil {
@@ -46,6 +50,9 @@ func count(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directo
 	for _, k := range kinds {
 		c.stagedByKind[k.Kind] = k.Count
 		c.staged += k.Count
+	}
+	if inPlace {
+		return c, nil
 	}
 	err := tx.QueryRowxContext(ctx, `
 		WITH changed AS MATERIALIZED (SELECT array_agg(block) AS blocks FROM (`+changedBlocks+`) b WHERE `+kindOfBlock+` = ANY($2)),

@@ -126,6 +126,28 @@ func TestMigrateLooksAgainAtGroupsThatWereKept(t *testing.T) {
 	require.Len(t, r.changes(c, 2), 1)
 }
 
+// Arrivals are in the history, whatever the schema keeps them in.
+func TestMigrateKeepsArrivals(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c, connecting := r.connect("acme"), r.connect("connecting")
+	r.sync(c, account("1"), account("2"))
+	r.sync(c, account("1", inactive), account("2"), account("3"))
+	r.stage(connecting, nil, []directory.User{account("1")})
+	first, second := r.changes(c, 1), r.changes(c, 2)
+	require.Equal(t, []int{2, 2}, []int{len(first), len(second)})
+
+	r.migrateDownTo(12)
+	require.Equal(t, 4, one[int](r, `SELECT count(*) FROM changes`))
+	require.Equal(t, 3, one[int](r, `SELECT count(*) FROM accounts`), "what is being read is not on record")
+	_, err := r.Migrate(r.ctx)
+	require.NoError(t, err)
+	require.Equal(t, first, r.changes(c, 1))
+	require.Equal(t, second, r.changes(c, 2))
+	r.sync(c, account("2"))
+	require.Equal(t, first, r.changes(c, 1))
+}
+
 // What was asked for before is not known to be asked for in the order of now.
 func TestMigrateForgetsWhoWasConfirmedMissing(t *testing.T) {
 	t.Parallel()

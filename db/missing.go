@@ -15,8 +15,8 @@ import (
 func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int, after directory.Identity, limit int) ([]directory.Identity, error) {
 	var missing []directory.Identity
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		_, summary, err := completeRead(ctx, tx, connectionID, number)
-		if err != nil {
+		read, summary, err := completeRead(ctx, tx, connectionID, number)
+		if err != nil || read.InPlace {
 			return err
 		}
 		if err := setBased(ctx, tx); err != nil {

@@ -89,6 +89,8 @@ func (p *Pruned) prune(ctx context.Context, tx *sqlx.Tx, connectionID int64, bef
 			EXCEPT (
 				SELECT number FROM changes WHERE connection_id = $1
 				UNION ALL
+				SELECT arrived_in FROM accounts WHERE connection_id = $1
+				UNION ALL
 				SELECT number FROM outcomes WHERE connection_id = $1 AND evaluated_at >= $2
 				UNION ALL
 				SELECT unnest(ARRAY[applied_number, last_number]) FROM connections WHERE id = $1

@@ -100,6 +100,29 @@ func TestTheWorkersRoleChangesNoHistory(t *testing.T) {
 	require.Zero(t, one[int](owner, `SELECT (SELECT count(*) FROM changes) + (SELECT count(*) FROM outcomes) + (SELECT count(*) FROM syncs)`))
 }
 
+// Accounts are the worker's to change, and their arrivals are part of them.
+func TestTheWorkersRoleRewritesNoArrival(t *testing.T) {
+	t.Parallel()
+	owner, worker := setupRoles(t)
+	owner.migrateAndGrant(worker.role())
+	c := worker.connect("acme")
+	worker.sync(c, account("1"), account("2"))
+	before := worker.changes(c, 1)
+
+	worker.exec(`UPDATE accounts SET roles = '{Auditor}', arrived_in = 1`)
+	require.Equal(t, before, worker.changes(c, 1))
+	worker.exec(`UPDATE accounts SET arrived_in = 7`)
+	_, err := worker.DB.sql.Exec(`UPDATE accounts SET roles = '{}'`)
+	require.ErrorContains(t, err, "no sync 7 of connection 1")
+
+	// As if the first snapshot were still being read.
+	_, s := worker.begin(c)
+	worker.exec(`UPDATE connections SET applied_number = 0`)
+	worker.exec(`INSERT INTO staged_reads (connection_id, number, in_place) VALUES ($1, $2, true)`, c.ID, s.Number)
+	worker.exec(`DELETE FROM staged_reads`)
+	require.Equal(t, 2, one[int](worker, `SELECT count(*) FROM accounts`))
+}
+
 func TestASyncThatHasEndedIsChangedByNobody(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

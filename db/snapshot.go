@@ -81,7 +81,7 @@ func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) 
 			return err
 		}
 		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
-		if err != nil || snapshot.summary.GroupsUnread {
+		if err != nil || snapshot.inPlace || snapshot.summary.GroupsUnread {
 			return err
 		}
 		doubt, err = doubtGroups(ctx, tx, connectionID, number)
@@ -98,6 +98,8 @@ type snapshot struct {
 	summary  directory.Summary
 	counts   snapshotCounts
 	requests int
+	// inPlace says that it is staged as accounts, and that none are on record.
+	inPlace bool
 	// held is why it is to be held, where that is decided already.
 	held string
 }
@@ -110,15 +112,18 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 	if err := setBased(ctx, tx); err != nil {
 		return snapshot{}, err
 	}
-	counts, err := count(ctx, tx, connectionID, summary)
+	counts, err := count(ctx, tx, connectionID, read.InPlace, summary)
 	if err != nil {
 		return snapshot{}, err
 	}
-	return snapshot{summary: summary, counts: counts, requests: read.Requests, held: read.Held}, counts.check(summary)
+	return snapshot{summary: summary, counts: counts, requests: read.Requests, inPlace: read.InPlace, held: read.Held}, counts.check(summary)
 }
 
 // brake says why the snapshot would be held, or "".
 func (s *snapshot) brake(ctx context.Context, tx *sqlx.Tx, connection Connection) (string, error) {
+	if s.inPlace {
+		return "", nil
+	}
 	if err := s.counts.compare(ctx, tx, connection.ID, s.summary); err != nil {
 		return "", err
 	}
@@ -126,18 +131,14 @@ func (s *snapshot) brake(ctx context.Context, tx *sqlx.Tx, connection Connection
 }
 
 func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot snapshot, s *Sync) error {
+	applyUsers := applyChanges
+	if snapshot.inPlace {
+		applyUsers = applyFirst
+	}
+	if err := applyUsers(ctx, tx, connection.ID, snapshot, s); err != nil {
+		return err
+	}
 	summary := snapshot.summary
-	if summary.GroupsUnread {
-		if err := keepGroups(ctx, tx, connection.ID); err != nil {
-			return err
-		}
-	}
-	if err := applyDifferences(ctx, tx, connection.ID, snapshot, s); err != nil {
-		return err
-	}
-	if err := refreshBlocks(ctx, tx, connection.ID, snapshot.counts.changed); err != nil {
-		return err
-	}
 	if s.Reason = leftOutReason(summary); s.Accounts == 0 {
 		s.Reason = emptyReason(connection.Scope, summary)
 	}
@@ -161,6 +162,25 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 		WHERE id = $1`,
 		connectionID, number, report.Version, limitations, signOn)
 	return err
+}
+
+// applyFirst applies a snapshot whose users are accounts already.
+func applyFirst(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot, s *Sync) error {
+	s.Added = snapshot.counts.staged
+	return makeBlocks(ctx, tx, connectionID)
+}
+
+// applyChanges applies a snapshot to the accounts on record.
+func applyChanges(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot, s *Sync) error {
+	if snapshot.summary.GroupsUnread {
+		if err := keepGroups(ctx, tx, connectionID); err != nil {
+			return err
+		}
+	}
+	if err := applyDifferences(ctx, tx, connectionID, snapshot, s); err != nil {
+		return err
+	}
+	return refreshBlocks(ctx, tx, connectionID, snapshot.counts.changed)
 }
 
 // applyDifferences is one statement: its parts see the same moment. Only
@@ -190,11 +210,11 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, snap
 			) a USING (kind, source_id)
 			WHERE s.facts_digest IS DISTINCT FROM CASE WHEN a.removed_at IS NULL THEN a.facts_digest END
 		), added AS (
-			INSERT INTO accounts (connection_id, kind, source_id, `+factColumns+`)
-			SELECT $1, kind, source_id, `+factColumns+`
+			INSERT INTO accounts (connection_id, arrived_in, kind, source_id, `+factColumns+`)
+			SELECT $1, $3, kind, source_id, `+factColumns+`
 			FROM difference, LATERAL (SELECT `+factColumns+` FROM staged_accounts WHERE ctid = staged OFFSET 0) s
 			WHERE change = 'added'
-			RETURNING kind, source_id, `+facts+`
+			RETURNING 'added' AS change
 		), updated AS (
 			INSERT INTO accounts (connection_id, kind, source_id, removed_at, `+factColumns+`)
 			SELECT $1, kind, source_id, CASE WHEN change = 'removed' THEN $4::timestamptz END, `+factColumns+`
@@ -209,31 +229,25 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, snap
 		), recorded AS (
 			INSERT INTO changes (connection_id, number, kind, source_id, change, at, before, after)
 			SELECT $1, $3, kind, source_id, change, $4, before, after
-			FROM (
-				SELECT kind, source_id, 'added' AS change, '{}'::jsonb AS before, to_jsonb(f) AS after
-				FROM added, LATERAL (SELECT `+facts+`) f
-				UNION ALL
-				SELECT kind, source_id, change, before, after
-				FROM difference
-				LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM accounts WHERE ctid = kept) f OFFSET 0) old ON true
-				LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM staged_accounts WHERE ctid = staged) f OFFSET 0) new ON true,
-				LATERAL (
-					SELECT
-						coalesce(CASE WHEN new.facts IS NULL THEN old.facts ELSE (
-							SELECT jsonb_object_agg(key, value) FROM jsonb_each(old.facts) WHERE new.facts -> key IS DISTINCT FROM value
-						) END, '{}') AS before,
-						coalesce((
-							SELECT jsonb_object_agg(key, value) FROM jsonb_each(new.facts) WHERE old.facts -> key IS DISTINCT FROM value
-						), '{}') AS after
-					OFFSET 0
-				) differing
-				WHERE change <> 'added' AND (change <> 'changed' OR before <> '{}' OR after <> '{}')
-			) found
+			FROM difference
+			LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM accounts WHERE ctid = kept) f OFFSET 0) old ON true
+			LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM staged_accounts WHERE ctid = staged) f OFFSET 0) new ON true,
+			LATERAL (
+				SELECT
+					coalesce(CASE WHEN new.facts IS NULL THEN old.facts ELSE (
+						SELECT jsonb_object_agg(key, value) FROM jsonb_each(old.facts) WHERE new.facts -> key IS DISTINCT FROM value
+					) END, '{}') AS before,
+					coalesce((
+						SELECT jsonb_object_agg(key, value) FROM jsonb_each(new.facts) WHERE old.facts -> key IS DISTINCT FROM value
+					), '{}') AS after
+				OFFSET 0
+			) differing
+			WHERE change <> 'added' AND (change <> 'changed' OR before <> '{}' OR after <> '{}')
 			RETURNING change
 		)
 		SELECT count(*) FILTER (WHERE change IN ('added', 'restored')), count(*) FILTER (WHERE change = 'changed'),
 			count(*) FILTER (WHERE change = 'removed')
-		FROM recorded`,
+		FROM (SELECT change FROM added UNION ALL SELECT change FROM recorded) applied`,
 		connectionID, kindsRead(snapshot.summary), s.Number, s.FinishedAt, snapshot.counts.changed,
 	).Scan(&s.Added, &s.Changed, &s.Removed)
 }

@@ -100,7 +100,7 @@ func TestHashCoversEveryFact(t *testing.T) {
 	var columns []string
 	require.NoError(t, r.DB.sql.SelectContext(r.ctx, &columns, `
 		SELECT column_name FROM information_schema.columns WHERE table_name = 'accounts'
-			AND column_name NOT IN ('connection_id', 'kind', 'source_id', 'facts_digest', 'block', 'removed_at')`))
+			AND column_name NOT IN ('connection_id', 'kind', 'source_id', 'facts_digest', 'block', 'arrived_in', 'removed_at')`))
 	require.ElementsMatch(t, strings.Split(facts, ", "), columns)
 
 	edits := []func(*directory.User){
@@ -128,6 +128,59 @@ func TestHashCoversEveryFact(t *testing.T) {
 		require.NotContains(t, seen, hash, "edits %d and %d", i, seen[hash])
 		seen[hash] = i
 	}
+}
+
+// An account is its own arrival until it changes, which nobody sees who reads
+// its history.
+func TestAnArrivalStaysWhateverBecomesOfTheAccount(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), account("2"), account("3"))
+	first := r.changes(c, 1)
+	r.clock.Advance(time.Hour)
+	r.sync(c, account("1"), account("2", inactive), account("4"))
+	second := r.changes(c, 2)
+	require.Equal(t, []int{3, 3}, []int{len(first), len(second)})
+	require.Equal(t, 4, one[int](r, `SELECT count(*) FROM changes`), "what happened to 2 and 3, and their arrivals")
+
+	r.sync(c, account("1"), account("2"), account("3"))
+	r.sync(c, auditor("1"), account("2"), account("3"))
+	require.Equal(t, first, r.changes(c, 1))
+	require.Equal(t, second, r.changes(c, 2))
+	arrivals := 0
+	for change, err := range r.Changes(r.ctx, c.ID, start.Add(time.Minute)) {
+		require.NoError(t, err)
+		require.Equal(t, start.Add(time.Hour), change.At)
+		if change.Change == "added" {
+			arrivals++
+		}
+	}
+	require.Equal(t, 1, arrivals, "those of the first sync were before")
+}
+
+func TestWhatIsReadOfAFirstSnapshotIsNotOnRecord(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	key, s := r.stage(c, nil, []directory.User{account("1")})
+	unknown := func() {
+		t.Helper()
+		require.Empty(t, r.accounts(c, false))
+		require.Empty(t, r.accounts(c, true))
+		require.Empty(t, r.changes(c, s.Number))
+		require.Empty(t, r.monitors(c))
+	}
+	require.Equal(t, 1, r.staged())
+	unknown()
+	_, err := r.FailSync(r.ctx, c.ID, key, TriggerConnect, "unreachable", "it did not answer", StateChange{State: Connecting})
+	require.NoError(t, err)
+	require.Zero(t, r.staged())
+	unknown()
+
+	s = r.sync(c, account("2"))
+	require.Equal(t, 1, s.Added)
+	require.Len(t, r.accounts(c, false), 1)
 }
 
 func TestRemovedAndRestored(t *testing.T) {

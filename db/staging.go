@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -36,6 +37,9 @@ type StagedRead struct {
 	// Trouble is how the source has failed since a page was last stored.
 	Trouble Trouble
 
+	// inPlace says that the snapshot is staged as accounts: a first one, when
+	// none are on record.
+	inPlace  bool
 	sieve    sieve
 	unstored unstored
 }
@@ -46,17 +50,18 @@ type StagedRead struct {
 func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
 	var read StagedRead
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `
 			WITH begun AS (
-				INSERT INTO staged_reads (connection_id, number)
-				SELECT connection_id, number FROM syncs WHERE connection_id = $1 AND number = $2 AND outcome = 'running'
+				INSERT INTO staged_reads (connection_id, number, in_place)
+				SELECT connection_id, number, $4 FROM syncs WHERE connection_id = $1 AND number = $2 AND outcome = 'running'
 				ON CONFLICT DO NOTHING RETURNING number
 			)
 			UPDATE syncs SET read_since = $3 WHERE connection_id = $1 AND number = (SELECT number FROM begun)`,
-			connectionID, number, now); err != nil {
+			connectionID, number, now, connection.AppliedSync == 0); err != nil {
 			return err
 		}
 		row, err := stagedRead(ctx, tx, connectionID, number)
@@ -89,10 +94,8 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 			return err
 		}
 		read = row.read()
-		if read.sieve, err = sieveOf(ctx, tx, connectionID, row.HighestBlock); err != nil {
-			return err
-		}
-		return clearUsers(ctx, tx, connectionID)
+		read.sieve, err = sieveOf(ctx, tx, connectionID, row.HighestBlock)
+		return err
 	})
 	return read, err
 }
@@ -168,6 +171,9 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 			read.Cursor, read.Pages, read.Users, read.Requests, encoded, read.sieve.highest)); err != nil {
 			return err
 		}
+		if read.inPlace {
+			return copyFirstUsers(ctx, tx, connectionID, number, read.unstored.stage)
+		}
 		return read.unstored.store(ctx, tx, connectionID)
 	})
 	if isUniqueViolation(err) {
@@ -191,21 +197,36 @@ func stagingWritten(result sql.Result, err error) error {
 	return nil
 }
 
+// copyFirstUsers stages users of a first snapshot as accounts. That need not be
+// durable before it is applied: a crash of the server empties staged_reads.
+func copyFirstUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, users []stagedUser) error {
+	if _, err := tx.ExecContext(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+		return err
+	}
+	return copyInto(ctx, tx, `accounts (arrived_in, connection_id, `, users, number, connectionID)
+}
+
 func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []stagedUser) error {
+	return copyInto(ctx, tx, `staged_accounts (connection_id, `, users, connectionID)
+}
+
+// copyInto copies users into a table, whose first columns are the same for all.
+func copyInto(ctx context.Context, tx *sqlx.Tx, table string, users []stagedUser, first ...any) error {
 	if len(users) == 0 {
 		return nil
 	}
-	stmt, err := tx.PrepareContext(ctx, `
-		COPY staged_accounts (connection_id, kind, source_id, `+factColumns+`) FROM STDIN`)
+	stmt, err := tx.PrepareContext(ctx, `COPY `+table+`kind, source_id, `+factColumns+`) FROM STDIN`)
 	if err != nil {
 		return err
 	}
 	defer stmt.Close()
+	row := slices.Clone(first)
 	for _, u := range users {
-		if _, err := stmt.ExecContext(ctx, connectionID, string(u.Kind), u.ID,
+		row = append(row[:len(first)], string(u.Kind), u.ID,
 			string(knownMFA(u.MFA)), u.Name, u.Site, u.Email, textArray(u.Roles), textArray(u.Groups),
 			string(knownStatus(u.Status)), u.Username, u.FromDirectory, textArray(u.Privileges), u.AccessLevel,
-			u.digest); err != nil {
+			u.digest)
+		if _, err := stmt.ExecContext(ctx, row...); err != nil {
 			return err
 		}
 	}
@@ -228,6 +249,7 @@ type stagedReadRow struct {
 	Users    int            `db:"users"`
 	Requests int            `db:"requests"`
 	Attempts int            `db:"attempts"`
+	InPlace  bool           `db:"in_place"`
 	Summary  sql.NullString `db:"summary"`
 	// HighestBlock is the last one that the reading has come to.
 	HighestBlock int64 `db:"highest_block"`
@@ -247,6 +269,7 @@ func (r stagedReadRow) read() StagedRead {
 		Cursor: directory.Cursor(r.Cursor), Pages: r.Pages, Users: r.Users,
 		Requests: r.Requests, Attempts: r.Attempts, Complete: r.Summary.Valid,
 		Trouble: Trouble{Unreachable: r.Unreachable, Busy: time.Duration(r.BusySeconds) * time.Second},
+		inPlace: r.InPlace,
 	}
 	if r.ConfirmedAttempt == r.Attempts {
 		read.Confirmed = directory.Identity{Kind: r.ConfirmedKind, ID: r.ConfirmedID}
@@ -258,7 +281,7 @@ func (r stagedReadRow) read() StagedRead {
 func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
-		SELECT cursor, pages, users, requests, attempts, summary, highest_block, held, unreachable, busy_seconds,
+		SELECT cursor, pages, users, requests, attempts, in_place, summary, highest_block, held, unreachable, busy_seconds,
 			confirmed_attempt, confirmed_kind, confirmed_source_id
 		FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)
@@ -293,19 +316,10 @@ func kindsRead(summary directory.Summary) pq.StringArray {
 	return kinds
 }
 
-// clearStaging drops what is staged of a connection. The read goes first:
-// whoever is storing a page holds it, and only once that page is there are all
-// accounts seen. Whoever comes later finds no read to go on with.
+// clearStaging drops what is staged of a connection, which a trigger does once
+// the read is gone: whoever is storing a page holds that, and only once the page
+// is there are all users seen. Whoever comes later finds no read to go on with.
 func clearStaging(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM staged_reads WHERE connection_id = $1`, connectionID); err != nil {
-		return err
-	}
-	return clearUsers(ctx, tx, connectionID)
-}
-
-func clearUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
-	_, err := tx.ExecContext(ctx, `
-		WITH blocks AS (DELETE FROM staged_blocks WHERE connection_id = $1)
-		DELETE FROM staged_accounts WHERE connection_id = $1`, connectionID)
+	_, err := tx.ExecContext(ctx, `DELETE FROM staged_reads WHERE connection_id = $1`, connectionID)
 	return err
 }

@@ -17,7 +17,7 @@ import (
 func (r *record) reading(c Connection) (s Sync, read StagedRead) {
 	r.t.Helper()
 	s, read = r.readingOn(c)
-	require.Equal(r.t, StagedRead{Attempts: 1}, read)
+	require.Equal(r.t, StagedRead{Attempts: 1, inPlace: r.reload(c).AppliedSync == 0}, read)
 	return s, read
 }
 
@@ -35,91 +35,109 @@ func (r *record) openStaging(c Connection, s Sync) StagedRead {
 	return read
 }
 
-func (r *record) staged() (n int) { return one[int](r, `SELECT count(*) FROM staged_accounts`) }
+func (r *record) staged() (n int) {
+	return one[int](r, `
+		SELECT (SELECT count(*) FROM staged_accounts)
+			+ (SELECT count(*) FROM accounts JOIN connections c ON c.id = connection_id WHERE applied_number = 0)`)
+}
+
+// whereverStaged runs a test on a connection whose next snapshot is its first,
+// and on one that has a record already.
+func whereverStaged(t *testing.T, test func(t *testing.T, r *record, c Connection)) {
+	t.Parallel()
+	t.Run("the first snapshot", func(t *testing.T) {
+		t.Parallel()
+		r := setup(t)
+		test(t, r, r.connect("acme"))
+	})
+	t.Run("a later one", func(t *testing.T) {
+		t.Parallel()
+		r := setup(t)
+		c := r.connect("acme")
+		r.sync(c, account("1", of(directory.DirectoryGroup)))
+		test(t, r, c)
+	})
+}
 
 func TestPageAndCursorAreStoredTogether(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	c := r.connect("acme")
-	s, read := r.reading(c)
+	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
+		s, read := r.reading(c)
 
-	first, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1"), account("2")}, Cursor: "a", Requests: 4})
-	require.NoError(t, err)
-	require.Equal(t, StagedRead{Cursor: "a", Pages: 1, Users: 2, Requests: 4, Attempts: 1}, first)
-	before := r.dump()
-
-	// The second of these users is staged already.
-	_, err = r.storePage(c.ID, s.Number, first, directory.Page{Users: []directory.User{account("3"), account("1")}, Cursor: "b"})
-	require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
-	require.Equal(t, before, r.dump())
-
-	last, err := r.storePage(c.ID, s.Number, first, directory.Page{Cursor: "c", Requests: 1, Summary: summary(nil)})
-	require.NoError(t, err)
-	require.Equal(t, StagedRead{Cursor: "c", Pages: 2, Users: 2, Requests: 5, Attempts: 1, Complete: true}, last)
-	for range 2 {
-		resumed, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+		first, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1"), account("2")}, Cursor: "a", Requests: 4})
 		require.NoError(t, err)
-		require.Equal(t, last, resumed)
-	}
+		require.Equal(t, StagedRead{Cursor: "a", Pages: 1, Users: 2, Requests: 4, Attempts: 1, inPlace: read.inPlace}, first)
+		before := r.dump()
+
+		// The second of these users is staged already.
+		_, err = r.storePage(c.ID, s.Number, first, directory.Page{Users: []directory.User{account("3"), account("1")}, Cursor: "b"})
+		require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
+		require.Equal(t, before, r.dump())
+
+		last, err := r.storePage(c.ID, s.Number, first, directory.Page{Cursor: "c", Requests: 1, Summary: summary(nil)})
+		require.NoError(t, err)
+		require.Equal(t, StagedRead{Cursor: "c", Pages: 2, Users: 2, Requests: 5, Attempts: 1, inPlace: read.inPlace, Complete: true}, last)
+		for range 2 {
+			resumed, err := r.OpenStaging(r.ctx, c.ID, s.Number)
+			require.NoError(t, err)
+			require.Equal(t, last, resumed)
+		}
+	})
 }
 
 func TestPageIsStoredOnce(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	c := r.connect("acme")
-	s, read := r.reading(c)
-	stored := 0
-	for _, err := range together(8, func(int) error {
-		_, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
-		return err
-	}) {
-		if err == nil {
-			stored++
-			continue
+	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
+		s, read := r.reading(c)
+		stored := 0
+		for _, err := range together(8, func(int) error {
+			_, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
+			return err
+		}) {
+			if err == nil {
+				stored++
+				continue
+			}
+			require.ErrorIs(t, err, ErrStagingLost)
 		}
-		require.ErrorIs(t, err, ErrStagingLost)
-	}
-	require.Equal(t, 1, stored)
-	require.Equal(t, 1, r.staged())
+		require.Equal(t, 1, stored)
+		require.Equal(t, 1, r.staged())
+	})
 }
 
 func TestReaderOfAnEarlierAttemptHasLostItsStaging(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	c := r.connect("acme")
-	s, stale := r.reading(c)
-	_, err := r.storePage(c.ID, s.Number, stale, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
-	require.NoError(t, err)
+	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
+		s, stale := r.reading(c)
+		_, err := r.storePage(c.ID, s.Number, stale, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
+		require.NoError(t, err)
 
-	again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
-	require.NoError(t, err)
-	require.Equal(t, StagedRead{Requests: 2, Attempts: 2}, again)
-	require.Zero(t, r.staged())
-	_, err = r.storePage(c.ID, s.Number, stale, directory.Page{Cursor: "a"})
-	require.ErrorIs(t, err, ErrStagingLost)
+		again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+		require.NoError(t, err)
+		require.Equal(t, StagedRead{Requests: 2, Attempts: 2, inPlace: stale.inPlace}, again)
+		require.Zero(t, r.staged())
+		_, err = r.storePage(c.ID, s.Number, stale, directory.Page{Cursor: "a"})
+		require.ErrorIs(t, err, ErrStagingLost)
 
-	again, err = r.RestartStaging(r.ctx, c.ID, s.Number)
-	require.NoError(t, err)
-	require.Equal(t, 3, again.Attempts)
+		again, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+		require.NoError(t, err)
+		require.Equal(t, 3, again.Attempts)
+	})
 }
 
 func TestNextSyncDropsWhatAnotherStaged(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	c := r.connect("acme")
-	old, read := r.reading(c)
-	read, err := r.storePage(c.ID, old.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
-	require.NoError(t, err)
-	r.reading(c)
-	require.Zero(t, r.staged())
+	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
+		old, read := r.reading(c)
+		read, err := r.storePage(c.ID, old.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a"})
+		require.NoError(t, err)
+		r.reading(c)
+		require.Zero(t, r.staged())
 
-	_, err = r.storePage(c.ID, old.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
-	require.ErrorIs(t, err, ErrStagingLost)
-	_, err = r.RestartStaging(r.ctx, c.ID, old.Number)
-	require.ErrorIs(t, err, ErrStagingLost)
-	_, err = r.OpenStaging(r.ctx, c.ID, old.Number)
-	require.ErrorIs(t, err, ErrStagingLost)
-	require.Zero(t, r.staged())
+		_, err = r.storePage(c.ID, old.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
+		require.ErrorIs(t, err, ErrStagingLost)
+		_, err = r.RestartStaging(r.ctx, c.ID, old.Number)
+		require.ErrorIs(t, err, ErrStagingLost)
+		_, err = r.OpenStaging(r.ctx, c.ID, old.Number)
+		require.ErrorIs(t, err, ErrStagingLost)
+		require.Zero(t, r.staged())
+	})
 }
 
 func TestConnectionsAreStagedApart(t *testing.T) {
@@ -132,35 +150,33 @@ func TestConnectionsAreStagedApart(t *testing.T) {
 }
 
 func TestIncompleteReadIsNoSnapshot(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	c := r.connect("acme")
-	key, s := r.stage(c, nil, []directory.User{account("1")})
-	require.ErrorIs(t, r.CheckSnapshot(r.ctx, c.ID, s.Number), ErrStagingLost)
-	_, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, 10)
-	require.ErrorIs(t, err, ErrStagingLost)
-	_, err = r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
-	require.ErrorIs(t, err, ErrStagingLost)
-	require.Zero(t, one[int](r, `SELECT count(*) FROM accounts`))
+	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
+		key, s := r.stage(c, nil, []directory.User{account("1")})
+		require.ErrorIs(t, r.CheckSnapshot(r.ctx, c.ID, s.Number), ErrStagingLost)
+		_, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, 10)
+		require.ErrorIs(t, err, ErrStagingLost)
+		_, err = r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
+		require.ErrorIs(t, err, ErrStagingLost)
+		require.Empty(t, r.accounts(c, false)["account/1"])
+	})
 }
 
 func TestUsersThatCannotBeStoredMakeTheReadInconsistent(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	c := r.connect("acme")
-	s, read := r.reading(c)
-	for what, edit := range map[string]func(*directory.User){
-		"NUL":           func(u *directory.User) { u.Name = "a\x00b" },
-		"invalid UTF-8": func(u *directory.User) { u.Roles = []string{"\xff"} },
-		"no id":         func(u *directory.User) { u.ID = "" },
-		"a long id":     func(u *directory.User) { u.ID = strings.Repeat("x", maxIDBytes+1) },
-		"another kind":  of("printer"),
-	} {
-		_, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1", edit)}, Cursor: "a"})
-		require.Equal(t, directory.Inconsistent, directory.CodeOf(err), what)
-		require.NotContains(t, err.Error(), "User 1")
-	}
-	require.Zero(t, r.staged())
+	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
+		s, read := r.reading(c)
+		for what, edit := range map[string]func(*directory.User){
+			"NUL":           func(u *directory.User) { u.Name = "a\x00b" },
+			"invalid UTF-8": func(u *directory.User) { u.Roles = []string{"\xff"} },
+			"no id":         func(u *directory.User) { u.ID = "" },
+			"a long id":     func(u *directory.User) { u.ID = strings.Repeat("x", maxIDBytes+1) },
+			"another kind":  of("printer"),
+		} {
+			_, err := r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1", edit)}, Cursor: "a"})
+			require.Equal(t, directory.Inconsistent, directory.CodeOf(err), what)
+			require.NotContains(t, err.Error(), "User 1")
+		}
+		require.Zero(t, r.staged())
+	})
 }
 
 func TestMissingAccountsArePagedAndOnlyOfKindsThatWereRead(t *testing.T) {
@@ -254,9 +270,11 @@ func startKept(t *testing.T, dir string) *localpostgres.Server {
 
 func TestStagingAfterTheServerWentDown(t *testing.T) {
 	t.Parallel()
-	for name, expect := range map[string]StagedRead{
-		"stopped": {Cursor: "a", Pages: 1, Users: 1, Requests: 2, Attempts: 1},
-		"crashed": {Attempts: 1},
+	for name, test := range map[string]struct{ first, crashes bool }{
+		"stopped in a first snapshot": {first: true},
+		"stopped in a later one":      {},
+		"crashed in a first snapshot": {first: true, crashes: true},
+		"crashed in a later one":      {crashes: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -268,11 +286,15 @@ func TestStagingAfterTheServerWentDown(t *testing.T) {
 			require.NoError(t, createMigrated(t.Context(), first))
 			r := setupAt(t, first.URL(migrated))
 			c := r.connect("acme")
-			s, read := r.reading(c)
-			read, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
+			if !test.first {
+				r.sync(c, account("1", of(directory.DirectoryGroup)))
+			}
+			s, began := r.reading(c)
+			read, err := r.storePage(c.ID, s.Number, began, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
 			require.NoError(t, err)
+			r.connect("durable, and everything before it")
 
-			if name == "crashed" {
+			if test.crashes {
 				require.NoError(t, first.Kill())
 			} else {
 				require.NoError(t, first.Stop(t.Context()))
@@ -283,12 +305,11 @@ func TestStagingAfterTheServerWentDown(t *testing.T) {
 			r.DB = r.openWith(WithKeyset(r.keyset))
 
 			_, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
-			if name == "crashed" {
+			if test.crashes {
 				require.ErrorIs(t, err, ErrStagingLost)
+				require.Equal(t, test.first, r.staged() == 1, "accounts outlive a crash")
+				require.Equal(t, began, r.openStaging(c, s))
 				require.Zero(t, r.staged())
-				resumed, err := r.OpenStaging(r.ctx, c.ID, s.Number)
-				require.NoError(t, err)
-				require.Equal(t, expect, resumed)
 				return
 			}
 			require.NoError(t, err)
