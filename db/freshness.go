@@ -1,12 +1,6 @@
 package db
 
-import (
-	"context"
-	"fmt"
-	"time"
-
-	"github.com/jmoiron/sqlx"
-)
+import "fmt"
 
 // staleAfter is how many intervals old what was read may be before outcomes
 // prove nothing any more.
@@ -23,11 +17,3 @@ const isStale = `$1::timestamptz - ` + readSince + ` > $2 * least(c.every_second
 
 // staleReason is why a stale sync proves nothing.
 var staleReason = fmt.Sprintf("what the last applied sync read is older than %d intervals", staleAfter)
-
-// staleness is staleReason for a sync that is stale at a time, or "".
-func staleness(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) (reason string, err error) {
-	err = tx.GetContext(ctx, &reason, `
-		SELECT CASE WHEN `+isStale+` THEN $5 ELSE '' END FROM syncs s JOIN connections c ON c.id = s.connection_id
-		WHERE s.connection_id = $3 AND s.number = $4`, now, staleAfter, connectionID, number, staleReason)
-	return reason, err
-}

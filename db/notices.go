@@ -43,11 +43,11 @@ type NoticeDetails struct {
 
 // NoticeCounts says how many accounts a monitor found in which state.
 type NoticeCounts struct {
-	Passing      int `json:"passing" db:"passing"`
-	Due          int `json:"due" db:"due"`
-	Failing      int `json:"failing" db:"failing"`
-	NotEvaluable int `json:"not_evaluable" db:"not_evaluable"`
-	Excepted     int `json:"excepted" db:"excepted"`
+	Passing      int `json:"passing"`
+	Due          int `json:"due"`
+	Failing      int `json:"failing"`
+	NotEvaluable int `json:"not_evaluable"`
+	Excepted     int `json:"excepted"`
 }
 
 // notice puts a notice into the outbox for each subscription of a connection's
@@ -112,13 +112,11 @@ func outcomeBefore(ctx context.Context, tx *sqlx.Tx, connectionID int64, number 
 
 // outcome is what a monitor found at a sync.
 type outcome struct {
-	State  MonitorState `db:"state"`
-	Reason string       `db:"reason"`
-	Number int          `db:"number"`
+	State  MonitorState
+	Reason string
+	Number int
 	NoticeCounts
 }
-
-const outcomeColumns = `state, reason, number, passing, due, failing, not_evaluable, excepted`
 
 // noticeMonitor gives notice of a monitor whose outcome is in another state
 // than the one before, "" if there was none.
