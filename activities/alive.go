@@ -20,11 +20,25 @@ const (
 // errWorkerStops is the cause of work that ends because its worker does.
 var errWorkerStops = errors.New("the worker is stopping")
 
-// Progress is what FetchUsers says with its heartbeats.
+// Progress is what activities say with their heartbeats. An attempt knows the
+// last of those before it.
 type Progress struct {
-	Pages    int `json:"pages"`
+	Pages    int `json:"pages"` // of FetchUsers, as are these
 	Users    int `json:"users"`
 	Requests int `json:"requests"`
+	// Turns is how many attempts ended at once, because it was not their turn at
+	// a server, and Waited how long that took from the first on.
+	Turns  int           `json:"turns,omitempty"`
+	Waited time.Duration `json:"waited,omitempty"`
+}
+
+// earlier is what the attempts before this one said last.
+func earlier(ctx context.Context) Progress {
+	var p Progress
+	if !activity.HasHeartbeatDetails(ctx) || activity.GetHeartbeatDetails(ctx, &p) != nil {
+		return Progress{} // of a version that says something else
+	}
+	return p
 }
 
 // alive does the work of an activity that may take long: a source can keep it
@@ -35,6 +49,9 @@ func alive[T any](ctx context.Context, work func(ctx context.Context, report fun
 	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var last atomic.Pointer[Progress]
+	if p := earlier(ctx); p != (Progress{}) {
+		last.Store(&p)
+	}
 	go beat(running, cancel, &last)
 	result, err := work(running, func(p Progress) {
 		last.Store(&p)

@@ -64,8 +64,8 @@ func failure(ctx context.Context, err error) error {
 	if e == nil {
 		return err
 	}
-	info := activity.GetInfo(ctx)
-	return sourceFailure(e, db.Trouble{Unreachable: int(info.Attempt), Busy: time.Since(info.ScheduledTime)})
+	info, before := activity.GetInfo(ctx), earlier(ctx)
+	return sourceFailure(e, db.Trouble{Unreachable: int(info.Attempt) - before.Turns, Busy: time.Since(info.ScheduledTime) - before.Waited})
 }
 
 // sourceFailure is failure for the error of a source, after all the trouble

@@ -187,9 +187,10 @@ func (p *place) setTrouble(ctx context.Context, c db.Connection, trouble db.Trou
 type run struct {
 	*place
 	id        string
-	attempt   int32         // of the activity; 1 when 0
-	scheduled time.Duration // ago
-	stop      chan struct{} // closed when the worker stops
+	attempt   int32                // of the activity; 1 when 0
+	scheduled time.Duration        // ago
+	earlier   *activities.Progress // said by the attempt before
+	stop      chan struct{}        // closed when the worker stops
 	// ctx is what activities see end when it ends; context.Background when
 	// nil.
 	ctx context.Context
@@ -209,6 +210,9 @@ func execute[T any](r *run, name string, in any) (T, error) {
 	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&asRun{run: r}}, BackgroundActivityContext: r.ctx})
 	if r.stop != nil {
 		env.SetWorkerStopChannel(r.stop)
+	}
+	if r.earlier != nil {
+		env.SetHeartbeatDetails(*r.earlier)
 	}
 	r.activities.Register(env)
 	var result T

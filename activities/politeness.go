@@ -13,7 +13,8 @@ import (
 	"jamf-access-review/db"
 )
 
-// ServerTaken is the type of the error of a fetch that waits for its turn.
+// ServerTaken is the type of the error of an activity that waits for its turn at
+// a server.
 const ServerTaken = "server_taken"
 
 const (
@@ -42,10 +43,10 @@ func (l link) server() (string, error) {
 	return server, nil
 }
 
-// inTurn reads a source while no other connection reads its server. When one
-// does it returns a ServerTaken error, with which Temporal tries again: nothing
-// is held meanwhile, neither a place in the worker nor a database connection.
-func (a *Activities) inTurn(ctx context.Context, l link, read func(context.Context) error) error {
+// inTurn asks a source while no other connection asks its server. When one does
+// it returns a ServerTaken error, with which Temporal tries again: nothing is
+// held meanwhile, neither a place in the worker nor a database connection.
+func (a *Activities) inTurn(ctx context.Context, l link, ask func(context.Context) error) error {
 	server, err := l.server()
 	if err != nil {
 		return err
@@ -55,25 +56,33 @@ func (a *Activities) inTurn(ctx context.Context, l link, read func(context.Conte
 		return err
 	}
 	if lease == nil {
-		return temporal.NewApplicationErrorWithOptions("another connection reads "+server+"; this one is next or after it", ServerTaken,
-			temporal.ApplicationErrorOptions{NextRetryDelay: nextTurn(activity.GetInfo(ctx).Attempt), Category: temporal.ApplicationErrorCategoryBenign})
+		return notItsTurn(ctx, server)
 	}
-	reading, cancel := context.WithCancelCause(ctx)
-	go a.prolong(reading, cancel, *lease)
-	err = read(reading)
+	asking, cancel := context.WithCancelCause(ctx)
+	go a.prolong(asking, cancel, *lease)
+	err = ask(asking)
 	cancel(nil)
 	if releaseErr := a.release(ctx, *lease); err == nil {
 		err = releaseErr
 	}
-	if err != nil && errors.Is(context.Cause(reading), errLeaseLost) {
+	if err != nil && errors.Is(context.Cause(asking), errLeaseLost) {
 		return errLeaseLost
 	}
 	return err
 }
 
-// prolong keeps the lease until the reading ends, and ends the reading when
-// the lease is lost. That PostgreSQL does not answer is for the reading to
-// find out.
+// notItsTurn ends an attempt, of which the next ones know that the source is not
+// to blame.
+func notItsTurn(ctx context.Context, server string) error {
+	info, said := activity.GetInfo(ctx), earlier(ctx)
+	said.Turns, said.Waited = said.Turns+1, time.Since(info.ScheduledTime)
+	activity.RecordHeartbeat(ctx, said)
+	return temporal.NewApplicationErrorWithOptions("another connection reads "+server+"; this one is next or after it", ServerTaken,
+		temporal.ApplicationErrorOptions{NextRetryDelay: nextTurn(info.Attempt), Category: temporal.ApplicationErrorCategoryBenign})
+}
+
+// prolong keeps the lease until the asking ends, and ends the asking when the
+// lease is lost. That PostgreSQL does not answer is for the asking to find out.
 func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, lease db.Lease) {
 	ticker := time.NewTicker(leaseInterval)
 	defer ticker.Stop()

@@ -29,6 +29,35 @@ func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
 	require.Equal(t, 1, fetched.Number, "it was the same sync that waited")
 }
 
+// Whoever asks the server is one of those that take turns.
+func TestCredentialsAreTriedInTurn(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 3)
+	other, err := w.connect(t.Context(), w.source, directory.ScopeAdmins)
+	require.NoError(t, err)
+	offer, err := w.record.OfferCredentials(t.Context(), other.ID, w.source.target().Credentials)
+	require.NoError(t, err)
+	r := w.newRun()
+	r.scheduled, r.earlier = time.Hour, &activities.Progress{Turns: 6, Waited: time.Minute}
+	w.jamf.SetFault(oncePage(w.source, 1, func() {
+		before := total(w.jamf.Requests())
+		_, validated := r.validate(other, 0)
+		_, offered := r.validate(other, offer)
+		for _, err := range []error{validated, offered, r.refresh(other, 0)} {
+			require.Equal(t, activities.ServerTaken, codeOf(err))
+			require.False(t, failureOf(err).NonRetryable())
+		}
+		require.Equal(t, before, total(w.jamf.Requests()))
+		said := r.heartbeats[len(r.heartbeats)-1]
+		require.Equal(t, 7, said.Turns)
+		require.InDelta(t, time.Hour, said.Waited, float64(time.Minute))
+	}))
+	_, err = w.newRun().fetch(w.connection)
+	require.NoError(t, err)
+	_, err = r.validate(other, offer)
+	require.NoError(t, err)
+}
+
 // Its worker stood still for so long that another connection was let in.
 func TestWhoLosesTheServerStopsReading(t *testing.T) {
 	t.Parallel()

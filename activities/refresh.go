@@ -14,12 +14,15 @@ type RefreshCredentialsInput struct {
 }
 
 // RefreshCredentials replaces an access token that the source rejected, unless
-// that was done already.
+// that was done already. While another connection reads the same server the error
+// is ServerTaken.
 func (a *Activities) RefreshCredentials(ctx context.Context, in RefreshCredentialsInput) error {
 	_, err := alive(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
 		l, err := a.link(ctx, in.ConnectionID)
 		if err == nil {
-			err = a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.refreshToken)
+			err = a.inTurn(ctx, l, func(ctx context.Context) error {
+				return a.Record.ReplaceToken(ctx, in.ConnectionID, in.Generation, l.refreshToken)
+			})
 		}
 		if err == nil {
 			activity.GetLogger(ctx).Info("The access token that the source rejected was replaced")

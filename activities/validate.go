@@ -24,12 +24,13 @@ type ValidateConnectionResult struct {
 }
 
 // ValidateConnection makes sure that a connection's credentials are accepted
-// and may read what a sync cannot do without. Offered credentials that pass
+// and may read what a sync cannot do without. While another connection reads the
+// same server the error is ServerTaken. Offered credentials that pass
 // become the connection's own; an offer that was accepted before, also by
 // another worker a moment ago, or dropped for a newer one is not an error.
 func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnectionInput) (ValidateConnectionResult, error) {
 	return alive(ctx, func(ctx context.Context, _ func(Progress)) (ValidateConnectionResult, error) {
-		report, err := a.validate(ctx, in)
+		report, err := a.validateInTurn(ctx, in)
 		if err == nil {
 			activity.GetLogger(ctx).Info("The source accepts the credentials", "offered", in.Offer != 0,
 				"version", report.Version, "limitations", len(report.Limitations))
@@ -39,7 +40,7 @@ func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnecti
 	})
 }
 
-func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (directory.Report, error) {
+func (a *Activities) validateInTurn(ctx context.Context, in ValidateConnectionInput) (directory.Report, error) {
 	c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
 	if err != nil {
 		return directory.Report{}, err
@@ -48,16 +49,25 @@ func (a *Activities) validate(ctx context.Context, in ValidateConnectionInput) (
 	if err != nil {
 		return directory.Report{}, err
 	}
-	if in.Offer != 0 {
+	var report directory.Report
+	err = a.inTurn(ctx, l, func(ctx context.Context) (err error) {
+		report, err = a.validate(ctx, l, in.Offer)
+		return err
+	})
+	return report, err
+}
+
+func (a *Activities) validate(ctx context.Context, l link, offer int64) (directory.Report, error) {
+	if offer != 0 {
 		// Without the offer the connection's own credentials count: they are the
 		// offered ones or newer.
-		if report, err := a.accept(ctx, l, in.Offer); !errors.Is(err, db.ErrNotFound) {
+		if report, err := a.accept(ctx, l, offer); !errors.Is(err, db.ErrNotFound) {
 			return report, err
 		}
 	}
 	report, err := probe(ctx, l, &recordTokens{record: a.Record, link: l})
 	if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
-		if err := a.Record.ReplaceToken(ctx, c.ID, e.Generation, l.refreshToken); err != nil {
+		if err := a.Record.ReplaceToken(ctx, l.connection.ID, e.Generation, l.refreshToken); err != nil {
 			return directory.Report{}, err
 		}
 		return probe(ctx, l, &recordTokens{record: a.Record, link: l})

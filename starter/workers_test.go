@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,6 +69,30 @@ func TestAnotherWorkerFinishesWhatADeadOneBegan(t *testing.T) {
 			require.Len(t, s.syncs(), 2)
 		})
 	}
+}
+
+// Whatever others want of a Jamf Pro that is being read, if only to try their
+// credentials, they wait for their turn, on whichever worker.
+func TestAJamfIsAskedForFiveThingsAtOnceAtMost(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	w.mustStartWorker(t)
+	w.mustStartWorker(t)
+	s := w.bigSetup(t)
+	awaitMiddle := s.slowly()
+	var all sync.WaitGroup
+	all.Go(func() {
+		s.resync()
+		s.jamf.SetLatency(0)
+	})
+	awaitMiddle()
+	for range 4 {
+		other := *s
+		other.name = fmt.Sprintf("%s-%d", s.name, subjects.Add(1))
+		all.Go(func() { other.connect() })
+	}
+	all.Wait()
+	require.Equal(t, 5, s.jamf.MaxConcurrent())
 }
 
 // awaitPolling waits until a worker takes work.
