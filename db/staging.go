@@ -211,21 +211,27 @@ func copyUsers(ctx context.Context, tx *sqlx.Tx, connectionID int64, users []sta
 }
 
 // copyInto copies users into a table, whose first columns are the same for all.
+// Columns of which none of them has a value get their default.
 func copyInto(ctx context.Context, tx *sqlx.Tx, table string, users []stagedUser, first ...any) error {
 	if len(users) == 0 {
 		return nil
 	}
-	stmt, err := tx.PrepareContext(ctx, `COPY `+table+`kind, source_id, `+factColumns+`) FROM STDIN`)
+	columns, access := `kind, source_id, username, email, name, status, mfa, facts_digest`, slices.ContainsFunc(users, stagedUser.hasAccess)
+	if access {
+		columns += `, roles, groups, privileges, access_level, site, directory`
+	}
+	stmt, err := tx.PrepareContext(ctx, `COPY `+table+columns+`) FROM STDIN`)
 	if err != nil {
 		return err
 	}
 	defer stmt.Close()
 	row := slices.Clone(first)
 	for _, u := range users {
-		row = append(row[:len(first)], string(u.Kind), u.ID,
-			string(knownMFA(u.MFA)), u.Name, u.Site, u.Email, textArray(u.Roles), textArray(u.Groups),
-			string(knownStatus(u.Status)), u.Username, u.FromDirectory, textArray(u.Privileges), u.AccessLevel,
-			u.digest)
+		row = append(row[:len(first)], string(u.Kind), u.ID, u.Username, u.Email, u.Name,
+			string(knownStatus(u.Status)), string(knownMFA(u.MFA)), u.digest)
+		if access {
+			row = append(row, textArray(u.Roles), textArray(u.Groups), textArray(u.Privileges), u.AccessLevel, u.Site, u.FromDirectory)
+		}
 		if _, err := stmt.ExecContext(ctx, row...); err != nil {
 			return err
 		}
@@ -234,8 +240,13 @@ func copyInto(ctx context.Context, tx *sqlx.Tx, table string, users []stagedUser
 	return err
 }
 
-// textArray is a list as a value of text[]. Most are empty, and a million of
-// them are not made one by one.
+// hasAccess says whether a user has any of the facts that end users have none of.
+func (u stagedUser) hasAccess() bool {
+	return len(u.Roles)+len(u.Groups)+len(u.Privileges) > 0 || u.AccessLevel != "" || u.Site != "" || u.FromDirectory != nil
+}
+
+// textArray is a list as a value of text[]. Most are empty, and are not made one
+// by one.
 func textArray(list []string) any {
 	if len(list) == 0 {
 		return "{}"

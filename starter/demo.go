@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jamf-access-review/activities/directory/httpclient"
 	"jamf-access-review/db"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/starter/stack"
@@ -210,21 +211,27 @@ func demoPage(st *stack.Stack, simulated *simulation) string {
 // syncDemo imports the roster, and connects the simulated source or syncs it.
 // What the last demo left goes on where it can, and is connected anew where it
 // was disconnected, the source is at another address, or an earlier version had
-// it in another organization.
+// it in another organization. A real source's connection of that name is left
+// alone.
 func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 	record, err := a.record(ctx)
 	if err != nil {
 		return err
 	}
+	c, err := record.Connection(ctx, simulated.Name)
+	known := !errors.Is(err, db.ErrNotFound)
+	if known && err != nil {
+		return err
+	}
+	if known && !onThisMachine(c) {
+		return &failure{Code: "already_exists", Message: fmt.Sprintf("the connection %q in this home is none of a demo: it is to %s", c.Name, c.BaseURL),
+			Hint: "give the demo a home of its own: JAMF_ACCESS_HOME=DIR starter demo"}
+	}
 	if err := record.ImportRoster(ctx, simulated.Organization, simulated.roster(time.Now())); err != nil {
 		return err
 	}
-	c, err := record.Connection(ctx, simulated.Name)
-	if errors.Is(err, db.ErrNotFound) {
+	if !known {
 		return a.connectDemo(ctx, record, simulated.NewConnection)
-	}
-	if err != nil {
-		return err
 	}
 	t, err := a.temporal(ctx)
 	if err != nil {
@@ -243,6 +250,13 @@ func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 		return a.awaitConnect(ctx, t, c, t.GetWorkflow(ctx, workflows.ConnectJamfID(c.Name), ""))
 	}
 	return a.resync(ctx, simulated.Name, false, workflows.ResyncRequest{AcceptRemovals: true})
+}
+
+// onThisMachine says whether a connection may be a demo's: a real source is
+// elsewhere.
+func onThisMachine(c db.Connection) bool {
+	u, err := url.Parse(c.BaseURL)
+	return err == nil && httpclient.IsLoopback(u.Hostname())
 }
 
 func (a *app) connectDemo(ctx context.Context, record *db.DB, n db.NewConnection) error {

@@ -318,6 +318,17 @@ func (h *home) demoBeginsAnew(t *testing.T) {
 	p = h.demo(t, "--exit")
 	require.Zero(t, p.exit(t), "%s", p)
 	require.Contains(t, p.stdout.String(), "Sync 1: ", "it was in another organization")
+
+	p = h.dev(t)
+	h.exec(t, `UPDATE connections SET base_url = 'https://acme.example', account = base_url`)
+	require.Zero(t, p.interrupt(t), "%s", p)
+	p = h.demo(t, "--exit")
+	require.Equal(t, 6, p.exit(t), "%s", p)
+	require.Contains(t, p.stderr.String(), "https://acme.example")
+	require.Contains(t, p.stderr.String(), "JAMF_ACCESS_HOME")
+	p = h.dev(t)
+	h.exec(t, `UPDATE connections SET base_url = account, account = ''`)
+	require.Zero(t, p.interrupt(t), "%s", p)
 }
 
 // demoGoesOnConnecting has something that never answers stand where the

@@ -13,6 +13,15 @@ LOCK TABLE staged_reads, staged_accounts, staged_blocks, accounts;
 
 TRUNCATE staged_reads, staged_accounts, staged_blocks;
 
+-- What an end user has none of, of whom there are most, is left out when they
+-- are copied.
+ALTER TABLE accounts
+    ALTER COLUMN roles SET DEFAULT '{}', ALTER COLUMN groups SET DEFAULT '{}', ALTER COLUMN privileges SET DEFAULT '{}',
+    ALTER COLUMN access_level SET DEFAULT '', ALTER COLUMN site SET DEFAULT '';
+ALTER TABLE staged_accounts
+    ALTER COLUMN roles SET DEFAULT '{}', ALTER COLUMN groups SET DEFAULT '{}', ALTER COLUMN privileges SET DEFAULT '{}',
+    ALTER COLUMN access_level SET DEFAULT '', ALTER COLUMN site SET DEFAULT '';
+
 -- The sync that added it, until its arrival is in changes.
 ALTER TABLE accounts ADD COLUMN arrived_in integer;
 
@@ -78,3 +87,10 @@ UPDATE accounts SET arrived_in = NULL WHERE arrived_in IS NOT NULL;
 DROP TRIGGER record_arrival ON accounts;
 DROP FUNCTION record_arrival;
 ALTER TABLE accounts DROP COLUMN arrived_in;
+
+ALTER TABLE accounts
+    ALTER COLUMN roles DROP DEFAULT, ALTER COLUMN groups DROP DEFAULT, ALTER COLUMN privileges DROP DEFAULT,
+    ALTER COLUMN access_level DROP DEFAULT, ALTER COLUMN site DROP DEFAULT;
+ALTER TABLE staged_accounts
+    ALTER COLUMN roles DROP DEFAULT, ALTER COLUMN groups DROP DEFAULT, ALTER COLUMN privileges DROP DEFAULT,
+    ALTER COLUMN access_level DROP DEFAULT, ALTER COLUMN site DROP DEFAULT;
