@@ -8,6 +8,8 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
+
+	"jamf-access-review/db"
 )
 
 const (
@@ -23,13 +25,12 @@ var errWorkerStops = errors.New("the worker is stopping")
 // Progress is what activities say with their heartbeats. An attempt knows the
 // last of those before it.
 type Progress struct {
-	Pages    int `json:"pages"` // of FetchUsers, as are these
+	// What FetchUsers has read.
+	Pages    int `json:"pages"`
 	Users    int `json:"users"`
 	Requests int `json:"requests"`
-	// Turns is how many attempts ended at once, because it was not their turn at
-	// a server, and Waited how long that took from the first on.
-	Turns  int           `json:"turns,omitempty"`
-	Waited time.Duration `json:"waited,omitempty"`
+	// Trouble is how the source has failed in other activities.
+	Trouble db.Trouble `json:"trouble,omitzero"`
 }
 
 // earlier is what the attempts before this one said last.
@@ -47,7 +48,6 @@ func earlier(ctx context.Context) Progress {
 // about to stop the work is cancelled, and another worker goes on at once.
 func alive[T any](ctx context.Context, work func(ctx context.Context, report func(Progress)) (T, error)) (T, error) {
 	running, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var last atomic.Pointer[Progress]
 	if p := earlier(ctx); p != (Progress{}) {
 		last.Store(&p)
@@ -57,7 +57,9 @@ func alive[T any](ctx context.Context, work func(ctx context.Context, report fun
 		last.Store(&p)
 		activity.RecordHeartbeat(ctx, p)
 	})
-	if err != nil && errors.Is(context.Cause(running), errWorkerStops) {
+	stops := errors.Is(context.Cause(running), errWorkerStops)
+	cancel(nil) // no heartbeat comes after what failure says
+	if err != nil && stops {
 		return result, temporal.NewApplicationErrorWithOptions(errWorkerStops.Error(), "worker_stops",
 			temporal.ApplicationErrorOptions{NextRetryDelay: time.Millisecond, Category: temporal.ApplicationErrorCategoryBenign})
 	}

@@ -64,8 +64,35 @@ func failure(ctx context.Context, err error) error {
 	if e == nil {
 		return err
 	}
-	info, before := activity.GetInfo(ctx), earlier(ctx)
-	return sourceFailure(e, db.Trouble{Unreachable: int(info.Attempt) - before.Turns, Busy: time.Since(info.ScheduledTime) - before.Waited})
+	said := earlier(ctx)
+	e, trouble, more := count(e, said.Trouble)
+	if more != (db.Trouble{}) {
+		said.Trouble.Unreachable += more.Unreachable
+		said.Trouble.Busy += more.Busy
+		activity.RecordHeartbeat(ctx, said)
+	}
+	return sourceFailure(e, trouble)
+}
+
+// count adds a source's error to the trouble that it made before, and returns
+// how much that is by now, and how much more it is for the next attempt. A busy
+// source that gives no hint is given one.
+func count(e *directory.Error, before db.Trouble) (counted *directory.Error, trouble, more db.Trouble) {
+	trouble = before
+	switch e.Code {
+	case directory.Unreachable:
+		more.Unreachable = 1
+		trouble.Unreachable++
+	case directory.Busy:
+		busy := *e
+		if busy.RetryAfter == 0 {
+			busy.RetryAfter = min(max(before.Busy, minBusyDelay), maxBusyDelay)
+		}
+		e = &busy
+		more.Busy = busy.Waited + busy.RetryAfter
+		trouble.Busy += busy.Waited
+	}
+	return e, trouble, more
 }
 
 // sourceFailure is failure for the error of a source, after all the trouble

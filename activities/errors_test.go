@@ -88,33 +88,31 @@ func TestASourceIsGivenTimeFromPageToPage(t *testing.T) {
 	}
 }
 
-// What takes a few requests only is given its time from the beginning, which is
-// when it was its turn.
+// What takes a few requests only is given as much patience as the pages of a
+// read.
 func TestHowLongAConnectionIsTriedToBeValidated(t *testing.T) {
-	waited := activities.Progress{Turns: 40, Waited: time.Hour}
 	for name, is := range map[string]struct {
-		fault     *faults.Fault
-		attempt   int32
-		scheduled time.Duration
-		earlier   activities.Progress
-		again     bool
+		fault   *faults.Fault
+		earlier db.Trouble
+		again   bool
+		later   db.Trouble
 	}{
-		"busy":                              {faults.Busy(429, 0), 50, 9 * time.Minute, activities.Progress{}, true},
-		"busy beyond patience":              {faults.Busy(429, 0), 2, 11 * time.Minute, activities.Progress{}, false},
-		"unreachable":                       {faults.Reset(), 3, time.Hour, activities.Progress{}, true},
-		"unreachable a 4th time":            {faults.Reset(), 4, time.Second, activities.Progress{}, false},
-		"busy after its turn came":          {faults.Busy(429, 0), 50, time.Hour + 9*time.Minute, waited, true},
-		"busy beyond patience after that":   {faults.Busy(429, 0), 42, time.Hour + 11*time.Minute, waited, false},
-		"unreachable after its turn came":   {faults.Reset(), 43, time.Hour, waited, true},
-		"unreachable a 4th time after that": {faults.Reset(), 44, time.Hour, waited, false},
+		"busy":                   {faults.Busy(429, 0), db.Trouble{Busy: 9 * time.Minute}, true, db.Trouble{Busy: 9*time.Minute + 30*time.Second}},
+		"busy beyond patience":   {faults.Busy(429, 0), db.Trouble{Busy: 11 * time.Minute}, false, db.Trouble{Busy: 11*time.Minute + 30*time.Second}},
+		"unreachable":            {faults.Reset(), db.Trouble{Unreachable: 2}, true, db.Trouble{Unreachable: 3}},
+		"unreachable a 4th time": {faults.Reset(), db.Trouble{Unreachable: 3}, false, db.Trouble{Unreachable: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			forEverySource(t, 1, func(t *testing.T, w *world) {
 				w.source.SetFault(func(*http.Request) *faults.Fault { return is.fault })
 				r := w.newRun()
-				r.attempt, r.scheduled, r.earlier = is.attempt, is.scheduled, &is.earlier
+				// It waited for its turn, workers stopped, and Postgres was away.
+				r.attempt, r.scheduled, r.earlier = 50, time.Hour, &activities.Progress{Trouble: is.earlier}
 				_, err := r.validate(w.connection, 0)
 				require.Equal(t, is.again, !failureOf(err).NonRetryable(), "%v", err)
+				said := r.heartbeats[len(r.heartbeats)-1].Trouble
+				require.Equal(t, is.later.Unreachable, said.Unreachable)
+				require.InDelta(t, is.later.Busy, said.Busy, float64(2*time.Second))
 			})
 		})
 	}

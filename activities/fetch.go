@@ -108,22 +108,10 @@ func (f *fetch) failure(ctx context.Context, err error) error {
 	if e == nil || ctx.Err() != nil || errors.Is(err, db.ErrStagingLost) {
 		return err
 	}
-	trouble, more := f.read.Trouble, db.Trouble{}
-	switch e.Code {
-	case directory.TokenRejected:
-		return sourceFailure(e, trouble, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
-	case directory.Unreachable:
-		more.Unreachable = 1
-		trouble.Unreachable++
-	case directory.Busy:
-		busy := *e
-		if busy.RetryAfter == 0 {
-			busy.RetryAfter = min(max(trouble.Busy, minBusyDelay), maxBusyDelay)
-		}
-		e = &busy
-		more.Busy = busy.Waited + busy.RetryAfter
-		trouble.Busy += busy.Waited
+	if e.Code == directory.TokenRejected {
+		return sourceFailure(e, f.read.Trouble, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
 	}
+	e, trouble, more := count(e, f.read.Trouble)
 	if more != (db.Trouble{}) {
 		if err := f.record.AddTrouble(ctx, f.connection, f.sync.Number, more); err != nil {
 			return err

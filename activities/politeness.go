@@ -56,7 +56,8 @@ func (a *Activities) inTurn(ctx context.Context, l link, ask func(context.Contex
 		return err
 	}
 	if lease == nil {
-		return notItsTurn(ctx, server)
+		return temporal.NewApplicationErrorWithOptions("another connection reads "+server+"; this one is next or after it", ServerTaken,
+			temporal.ApplicationErrorOptions{NextRetryDelay: nextTurn(activity.GetInfo(ctx).Attempt), Category: temporal.ApplicationErrorCategoryBenign})
 	}
 	asking, cancel := context.WithCancelCause(ctx)
 	go a.prolong(asking, cancel, *lease)
@@ -71,14 +72,21 @@ func (a *Activities) inTurn(ctx context.Context, l link, ask func(context.Contex
 	return err
 }
 
-// notItsTurn ends an attempt, of which the next ones know that the source is not
-// to blame.
-func notItsTurn(ctx context.Context, server string) error {
-	info, said := activity.GetInfo(ctx), earlier(ctx)
-	said.Turns, said.Waited = said.Turns+1, time.Since(info.ScheduledTime)
-	activity.RecordHeartbeat(ctx, said)
-	return temporal.NewApplicationErrorWithOptions("another connection reads "+server+"; this one is next or after it", ServerTaken,
-		temporal.ApplicationErrorOptions{NextRetryDelay: nextTurn(info.Attempt), Category: temporal.ApplicationErrorCategoryBenign})
+// inTurnOrBeside is inTurn for what does not wait for the connection's own
+// reader, who may read with what is to be replaced.
+func (a *Activities) inTurnOrBeside(ctx context.Context, l link, ask func(context.Context) error) error {
+	server, err := l.server()
+	if err != nil {
+		return err
+	}
+	reads, err := a.Record.ReadsServer(ctx, server, l.connection.ID)
+	if err != nil {
+		return err
+	}
+	if reads {
+		return ask(ctx)
+	}
+	return a.inTurn(ctx, l, ask)
 }
 
 // prolong keeps the lease until the asking ends, and ends the asking when the

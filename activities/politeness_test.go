@@ -38,7 +38,6 @@ func TestCredentialsAreTriedInTurn(t *testing.T) {
 	offer, err := w.record.OfferCredentials(t.Context(), other.ID, w.source.target().Credentials)
 	require.NoError(t, err)
 	r := w.newRun()
-	r.scheduled, r.earlier = time.Hour, &activities.Progress{Turns: 6, Waited: time.Minute}
 	w.jamf.SetFault(oncePage(w.source, 1, func() {
 		before := total(w.jamf.Requests())
 		_, validated := r.validate(other, 0)
@@ -48,13 +47,27 @@ func TestCredentialsAreTriedInTurn(t *testing.T) {
 			require.False(t, failureOf(err).NonRetryable())
 		}
 		require.Equal(t, before, total(w.jamf.Requests()))
-		said := r.heartbeats[len(r.heartbeats)-1]
-		require.Equal(t, 7, said.Turns)
-		require.InDelta(t, time.Hour, said.Waited, float64(time.Minute))
 	}))
 	_, err = w.newRun().fetch(w.connection)
 	require.NoError(t, err)
 	_, err = r.validate(other, offer)
+	require.NoError(t, err)
+}
+
+// A reconnect need not wait for the end of a read with the old credentials, and
+// takes nothing from it.
+func TestCredentialsAreTriedBesideTheirOwnRead(t *testing.T) {
+	t.Parallel()
+	w := setup(t, 3)
+	other, err := w.connect(t.Context(), w.source, directory.ScopeAdmins)
+	require.NoError(t, err)
+	w.jamf.SetFault(oncePage(w.source, 1, func() {
+		_, err := w.newRun().validate(w.connection, w.offer(w.source.target().Credentials))
+		require.NoError(t, err)
+		_, err = w.newRun().fetch(other)
+		require.Equal(t, activities.ServerTaken, codeOf(err), "it is still being read")
+	}))
+	_, err = w.newRun().fetch(w.connection)
 	require.NoError(t, err)
 }
 

@@ -50,7 +50,7 @@ func (a *Activities) validateInTurn(ctx context.Context, in ValidateConnectionIn
 		return directory.Report{}, err
 	}
 	var report directory.Report
-	err = a.inTurn(ctx, l, func(ctx context.Context) (err error) {
+	err = a.inTurnOrBeside(ctx, l, func(ctx context.Context) (err error) {
 		report, err = a.validate(ctx, l, in.Offer)
 		return err
 	})

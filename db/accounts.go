@@ -103,6 +103,7 @@ func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) i
 				SELECT arrived_in, finished_at, kind, source_id, 'added', '{}', to_jsonb(f)
 				FROM accounts JOIN syncs USING (connection_id), LATERAL (SELECT `+facts+`) f
 				WHERE connection_id = $1 AND number = arrived_in AND outcome = 'applied' AND number >= (SELECT number FROM since)
+					AND (SELECT max(added) > 0 FROM syncs WHERE connection_id = $1 AND number >= (SELECT number FROM since))
 			) change
 			WHERE at >= $2
 			ORDER BY at, number, kind, source_id`, connectionID, since)

@@ -237,12 +237,8 @@ func (d *DB) Erase(ctx context.Context, connectionID int64) error {
 	if err := d.destroyCredentials(ctx, connectionID); err != nil {
 		return err
 	}
-	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM connections WHERE id = $1`, connectionID); err != nil {
-			return err
-		}
-		return clearStaging(ctx, tx, connectionID)
-	})
+	_, err := d.sql.ExecContext(ctx, `DELETE FROM connections WHERE id = $1`, connectionID)
+	return err
 }
 
 // destroyCredentials does not wait for the end of an erasing, and gives no
@@ -262,16 +258,8 @@ func (d *DB) destroyCredentials(ctx context.Context, connectionID int64) error {
 // EraseConnecting removes a connection that never became one: its name is
 // free again. It leaves a connection in any other state alone.
 func (d *DB) EraseConnecting(ctx context.Context, connectionID int64) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		deleted, err := tx.ExecContext(ctx, `DELETE FROM connections WHERE id = $1 AND state = 'connecting'`, connectionID)
-		if err != nil {
-			return err
-		}
-		if n, err := deleted.RowsAffected(); n == 0 || err != nil {
-			return err
-		}
-		return clearStaging(ctx, tx, connectionID)
-	})
+	_, err := d.sql.ExecContext(ctx, `DELETE FROM connections WHERE id = $1 AND state = 'connecting'`, connectionID)
+	return err
 }
 
 // lockConnection takes the lock under which a connection's record changes,

@@ -11,7 +11,7 @@ import (
 // collision of SHA-256, for no others. Every field is prefixed with its length
 // so that no two lists of fields run together into the same bytes. Changing
 // what is hashed, or how, makes every account compare as changed once; the
-// comparison then finds no fact that differs and records nothing.
+// comparison then finds no fact that differs and records no change.
 func factsDigest(u *directory.User) []byte {
 	buf := make([]byte, 0, 512)
 	field := func(s string) {

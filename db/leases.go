@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Lease is the right of one reader to read a server. It ends when its time is
-// up, by PostgreSQL's own clock.
+// Lease is the right of one reader to ask a server. It ends when its time is up,
+// by PostgreSQL's own clock.
 type Lease struct{ server, holder string }
 
 // LeaseServer gives a reader of a connection the right to read a server for a
@@ -32,6 +32,16 @@ func (d *DB) LeaseServer(ctx context.Context, server string, connectionID int64,
 		return nil, err
 	}
 	return &lease, nil
+}
+
+// ReadsServer reports whether a reader of a connection has the right to read a
+// server at this moment.
+func (d *DB) ReadsServer(ctx context.Context, server string, connectionID int64) (bool, error) {
+	var reads bool
+	err := d.sql.GetContext(ctx, &reads, `
+		SELECT EXISTS (SELECT FROM source_leases WHERE server = $1 AND connection_id = $2 AND expires_at > clock_timestamp())`,
+		server, connectionID)
+	return reads, err
 }
 
 // ProlongLease lets a lease last for a time from now on, and reports whether its

@@ -37,6 +37,24 @@ func TestAServerIsReadByOneConnectionAtATime(t *testing.T) {
 	require.NotNil(t, r.lease("one.example", two, time.Hour))
 }
 
+func TestWhoReadsAServer(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	one, two := r.connect("one"), r.connect("two")
+	reads := func(c Connection) bool {
+		t.Helper()
+		reads, err := r.ReadsServer(r.ctx, "one.example", c.ID)
+		require.NoError(t, err)
+		return reads
+	}
+	require.False(t, reads(one))
+	lease := r.lease("one.example", one, time.Hour)
+	require.Equal(t, []bool{true, false}, []bool{reads(one), reads(two)})
+	require.NoError(t, r.ReleaseLease(r.ctx, *lease))
+	r.lease("one.example", one, 0)
+	require.False(t, reads(one))
+}
+
 func TestALeaseThatNobodyProlongsEnds(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

@@ -24,7 +24,8 @@ var (
 // workerPrivileges is what the worker and the command line need of each table,
 // and all that Grant gives them. History (changes, outcomes and syncs) is added
 // to: nothing of it is deleted but by erasing its connection, which PostgreSQL
-// does with the owner's rights, and a sync is changed only until it ends.
+// does with the owner's rights, and a sync is changed only until it ends. Of an
+// account that is changed a trigger adds the arrival to it.
 var workerPrivileges = map[string][]string{
 	"account_blocks":        {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"accounts":              {"SELECT", "INSERT", "UPDATE"},

@@ -115,12 +115,56 @@ func TestTheWorkersRoleRewritesNoArrival(t *testing.T) {
 	_, err := worker.DB.sql.Exec(`UPDATE accounts SET roles = '{}'`)
 	require.ErrorContains(t, err, "no sync 7 of connection 1")
 
-	// As if the first snapshot were still being read.
+}
+
+// Functions of the schema do for the worker's role what it may not do itself,
+// and nothing else.
+func TestTheWorkersRoleMisusesNoFunction(t *testing.T) {
+	t.Parallel()
+	owner, worker := setupRoles(t)
+	owner.migrateAndGrant(worker.role())
+	c := worker.connect("acme")
+	worker.sync(c, account("1"), account("2"))
 	_, s := worker.begin(c)
-	worker.exec(`UPDATE connections SET applied_number = 0`)
-	worker.exec(`INSERT INTO staged_reads (connection_id, number, in_place) VALUES ($1, $2, true)`, c.ID, s.Number)
-	worker.exec(`DELETE FROM staged_reads`)
-	require.Equal(t, 2, one[int](worker, `SELECT count(*) FROM accounts`))
+	before := worker.changes(c, 1)
+	tx, err := worker.DB.sql.Begin() // temporary tables are a session's
+	require.NoError(t, err)
+	defer tx.Rollback()
+	for _, statement := range []string{
+		// As if the first snapshot were still being read.
+		`CREATE TEMP TABLE syncs (connection_id bigint, outcome text); GRANT SELECT ON syncs TO PUBLIC`,
+		`UPDATE connections SET applied_number = 0`,
+		fmt.Sprintf(`INSERT INTO staged_reads (connection_id, number, in_place) VALUES (%d, %d, true)`, c.ID, s.Number),
+		`DELETE FROM staged_reads`,
+		`DROP TABLE syncs`,
+		`CREATE TEMP TABLE changes (LIKE public.changes)`,
+		`UPDATE accounts SET roles = '{Auditor}'`,
+		`DROP TABLE changes`,
+		`UPDATE connections SET applied_number = 1`,
+	} {
+		_, err := tx.Exec(statement)
+		require.NoError(t, err, statement)
+	}
+	require.NoError(t, tx.Commit())
+	require.Equal(t, before, worker.changes(c, 1))
+	for _, function := range []string{"delete_record", "clear_staging"} {
+		_, err := worker.DB.sql.Exec(fmt.Sprintf(`
+			CREATE TEMP TABLE mine (id bigint); CREATE TRIGGER x AFTER DELETE ON mine FOR EACH ROW EXECUTE FUNCTION public.%s()`, function))
+		require.True(t, IsDenied(err), "%s: %v", function, err)
+	}
+}
+
+// An older program's prune knows of no arrivals.
+func TestASyncThatAddedAccountsIsKeptForThem(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), account("2"))
+	r.sync(c, account("1"), account("2"))
+	_, err := r.DB.sql.Exec(`DELETE FROM syncs WHERE number = 1`)
+	require.ErrorContains(t, err, "sync 1 of connection 1 has added accounts")
+	r.exec(`DELETE FROM syncs WHERE number = 2`)
+	require.NoError(t, r.Erase(r.ctx, c.ID))
 }
 
 func TestASyncThatHasEndedIsChangedByNobody(t *testing.T) {

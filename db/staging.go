@@ -82,7 +82,7 @@ func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int)
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		if _, err := tx.ExecContext(ctx, `
 			WITH begun AS (
-				UPDATE staged_reads SET cursor = '', highest_block = $3, pages = 0, users = 0, summary = NULL, held = '', attempts = attempts + 1
+				UPDATE staged_reads SET cursor = '', highest_block = $3, pages = 0, users = 0, directory_summary = NULL, held = '', attempts = attempts + 1
 				WHERE connection_id = $1 AND number = $2 RETURNING number
 			)
 			UPDATE syncs SET read_since = $4 WHERE connection_id = $1 AND number = (SELECT number FROM begun)`,
@@ -164,7 +164,7 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 	}
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if err := stagingWritten(tx.ExecContext(ctx, `
-			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, summary = $9, highest_block = $10,
+			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, directory_summary = $9, highest_block = $10,
 				unreachable = 0, busy_seconds = 0
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
 			connectionID, number, read.Attempts, read.Pages-read.unstored.pages,
@@ -261,7 +261,7 @@ type stagedReadRow struct {
 	Requests int            `db:"requests"`
 	Attempts int            `db:"attempts"`
 	InPlace  bool           `db:"in_place"`
-	Summary  sql.NullString `db:"summary"`
+	Summary  sql.NullString `db:"directory_summary"`
 	// HighestBlock is the last one that the reading has come to.
 	HighestBlock int64 `db:"highest_block"`
 	// Held is why it is to be held, where that is decided.
@@ -292,7 +292,7 @@ func (r stagedReadRow) read() StagedRead {
 func stagedRead(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (stagedReadRow, error) {
 	var row stagedReadRow
 	err := tx.GetContext(ctx, &row, `
-		SELECT cursor, pages, users, requests, attempts, in_place, summary, highest_block, held, unreachable, busy_seconds,
+		SELECT cursor, pages, users, requests, attempts, in_place, directory_summary, highest_block, held, unreachable, busy_seconds,
 			confirmed_attempt, confirmed_kind, confirmed_source_id
 		FROM staged_reads
 		WHERE connection_id = $1 AND number = $2 FOR UPDATE`, connectionID, number)

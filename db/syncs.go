@@ -158,7 +158,7 @@ func syncByKey(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string)
 }
 
 // interrupt ends a sync that has not ended, and drops what it has staged. A
-// connection whose syncs have all ended has nothing staged.
+// connection whose syncs have all ended has no read.
 func interrupt(ctx context.Context, tx *sqlx.Tx, connectionID int64, reason string, now time.Time) error {
 	result, err := tx.ExecContext(ctx, `
 		UPDATE syncs SET outcome = 'failed', error = 'interrupted', reason = $2, finished_at = $3

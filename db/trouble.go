@@ -8,9 +8,9 @@ import (
 // Trouble is how a source has failed.
 type Trouble struct {
 	// Unreachable is how often it could not be reached.
-	Unreachable int
+	Unreachable int `json:"unreachable,omitempty"`
 	// Busy is how long it was waited for while it was busy.
-	Busy time.Duration
+	Busy time.Duration `json:"busy,omitempty"`
 }
 
 // AddTrouble notes that the source has failed again. A page that is stored

@@ -78,12 +78,25 @@ func (a *app) record(ctx context.Context, options ...db.Option) (*db.DB, error) 
 		err = &failure{Code: "usage", Message: fmt.Sprintf("the database lacks %d migrations of this program", pending),
 			Hint: "run `starter migrate` as the role that owns the schema, or start a worker of this version that does"}
 	}
+	if err == nil {
+		err = refuseNewer(ctx, record)
+	}
 	if err != nil {
 		record.Close()
 		return nil, err
 	}
 	a.openRecord = record
 	return record, nil
+}
+
+// refuseNewer refuses a database that a newer program has migrated: this one may
+// read it wrongly.
+func refuseNewer(ctx context.Context, record *db.DB) error {
+	newer, err := record.Newer(ctx)
+	if err == nil && newer {
+		err = &failure{Code: "usage", Message: "the database was migrated by a newer version of this program", Hint: "use the `starter` of that version"}
+	}
+	return err
 }
 
 // openWith opens the record as it is. A keyset is used where there is one, or

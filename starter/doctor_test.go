@@ -194,6 +194,7 @@ func TestDoctorLooksForWorkersAndTheirBuilds(t *testing.T) {
 	// An older worker goes on with a newer program's database.
 	w.exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
 	require.Contains(t, c.doctor(0).in("warning"), "migrations")
+	require.Contains(t, c.refuse(2, "usage", "list").Message, "newer version", "an older command might read it wrongly")
 	require.NoError(t, first.end(os.Interrupt))
 }
 

@@ -3,13 +3,20 @@
 -- first writes its arrival to the history, in the trigger, so that no update can
 -- rewrite it. And the first snapshot of a connection is staged as accounts:
 -- there are none on record that it could be compared with. What is being read
--- at this moment is read again. Workers of the version before this cannot begin
--- a read, and are tried again until they are replaced.
+-- at this moment is read again. Workers of the version before this neither read
+-- nor apply: columns have other names for them, and they are tried again until
+-- they are replaced. Commands of the version before know no arrivals.
 
 -- +goose Up
 
 -- In the order in which syncs take them.
 LOCK TABLE staged_reads, staged_accounts, staged_blocks, accounts;
+
+-- What functions name is in this schema, whatever the caller's own or temporary
+-- tables are called.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+ALTER FUNCTION delete_record() SET search_path FROM CURRENT;
+REVOKE EXECUTE ON FUNCTION delete_record() FROM PUBLIC; -- as a trigger of the caller's own tables
 
 TRUNCATE staged_reads, staged_accounts, staged_blocks;
 
@@ -27,7 +34,7 @@ ALTER TABLE accounts ADD COLUMN arrived_in integer;
 
 -- +goose StatementBegin
 -- Plans are kept in a session, and were made when tables were small.
-CREATE FUNCTION record_arrival() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+CREATE FUNCTION record_arrival() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 BEGIN
     INSERT INTO changes (connection_id, number, kind, source_id, change, at, before, after)
     SELECT connection_id, number, OLD.kind, OLD.source_id, 'added', finished_at, '{}', jsonb_build_object(
@@ -48,6 +55,24 @@ $$;
 CREATE TRIGGER record_arrival BEFORE UPDATE ON accounts
     FOR EACH ROW WHEN (OLD.arrived_in IS NOT NULL) EXECUTE FUNCTION record_arrival();
 
+-- Which sync an arrival was is told by that sync.
+-- +goose StatementBegin
+CREATE FUNCTION keep_arrivals() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+BEGIN
+    IF EXISTS (SELECT FROM connections WHERE id = OLD.connection_id)
+        AND EXISTS (SELECT FROM accounts WHERE connection_id = OLD.connection_id AND arrived_in = OLD.number) THEN
+        RAISE EXCEPTION 'sync % of connection % has added accounts that have not changed since', OLD.number, OLD.connection_id
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN OLD;
+END
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER keep_arrivals BEFORE DELETE ON syncs
+    FOR EACH ROW WHEN (OLD.added > 0) EXECUTE FUNCTION keep_arrivals();
+
+ALTER TABLE staged_reads RENAME COLUMN summary TO directory_summary;
 -- Whether the snapshot is staged as accounts.
 ALTER TABLE staged_reads ADD COLUMN in_place boolean NOT NULL;
 
@@ -70,6 +95,8 @@ END
 $$;
 -- +goose StatementEnd
 
+REVOKE EXECUTE ON FUNCTION clear_staging() FROM PUBLIC; -- as above
+
 CREATE TRIGGER clear_staging AFTER INSERT OR DELETE OR UPDATE OF attempts ON staged_reads
     FOR EACH ROW EXECUTE FUNCTION clear_staging();
 
@@ -82,11 +109,17 @@ DROP FUNCTION clear_staging;
 TRUNCATE staged_reads, staged_accounts, staged_blocks;
 DELETE FROM accounts a WHERE NOT EXISTS (SELECT FROM syncs s WHERE s.connection_id = a.connection_id AND outcome = 'applied');
 ALTER TABLE staged_reads DROP COLUMN in_place;
+ALTER TABLE staged_reads RENAME COLUMN directory_summary TO summary;
+
+DROP TRIGGER keep_arrivals ON syncs;
+DROP FUNCTION keep_arrivals;
 
 UPDATE accounts SET arrived_in = NULL WHERE arrived_in IS NOT NULL;
 DROP TRIGGER record_arrival ON accounts;
 DROP FUNCTION record_arrival;
 ALTER TABLE accounts DROP COLUMN arrived_in;
+
+GRANT EXECUTE ON FUNCTION delete_record() TO PUBLIC;
 
 ALTER TABLE accounts
     ALTER COLUMN roles DROP DEFAULT, ALTER COLUMN groups DROP DEFAULT, ALTER COLUMN privileges DROP DEFAULT,
