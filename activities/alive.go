@@ -15,8 +15,10 @@ import (
 const (
 	// HeartbeatTimeout is how soon a dead worker is noticed; activities that
 	// may take longer say several times as often that they are alive.
-	HeartbeatTimeout  = 20 * time.Second
-	heartbeatInterval = HeartbeatTimeout / 4
+	HeartbeatTimeout = 20 * time.Second
+	// heartbeatInterval is short for whoever looks on, and longer than most
+	// activities take. Of what is said so often, the SDK sends what is due.
+	heartbeatInterval = time.Second
 )
 
 // errWorkerStops is the cause of work that ends because its worker does.
@@ -53,10 +55,7 @@ func alive[T any](ctx context.Context, work func(ctx context.Context, report fun
 		last.Store(&p)
 	}
 	go beat(running, cancel, &last)
-	result, err := work(running, func(p Progress) {
-		last.Store(&p)
-		activity.RecordHeartbeat(ctx, p)
-	})
+	result, err := work(running, func(p Progress) { last.Store(&p) })
 	stops := errors.Is(context.Cause(running), errWorkerStops)
 	cancel(nil) // no heartbeat comes after what failure says
 	if err != nil && stops {

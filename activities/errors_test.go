@@ -110,7 +110,8 @@ func TestHowLongAConnectionIsTriedToBeValidated(t *testing.T) {
 				r.attempt, r.scheduled, r.earlier = 50, time.Hour, &activities.Progress{Trouble: is.earlier}
 				_, err := r.validate(w.connection, 0)
 				require.Equal(t, is.again, !failureOf(err).NonRetryable(), "%v", err)
-				said := r.heartbeats[len(r.heartbeats)-1].Trouble
+				heartbeats := r.said()
+				said := heartbeats[len(heartbeats)-1].Trouble
 				require.Equal(t, is.later.Unreachable, said.Unreachable)
 				require.InDelta(t, is.later.Busy, said.Busy, float64(2*time.Second))
 			})

@@ -45,13 +45,24 @@ func TestFetchGoesOnAtTheLastPageOnAnotherWorker(t *testing.T) {
 }
 
 func TestFetchSaysHowFarItHasCome(t *testing.T) {
-	forEverySource(t, 5, func(t *testing.T, w *world) {
+	forEverySource(t, 8, func(t *testing.T, w *world) {
 		r := w.newRun()
+		_, err := r.fetch(w.connection)
+		require.NoError(t, err)
+		require.Empty(t, r.said(), "it took no second")
+
+		w.sync()
+		r = w.newRun()
+		w.source.SetFault(oncePage(w.source, 2, func() {
+			require.Eventually(t, func() bool { return len(r.said()) > 0 }, time.Minute, time.Millisecond)
+		}))
 		fetched, err := r.fetch(w.connection)
 		require.NoError(t, err)
-		require.NotEmpty(t, r.heartbeats)
-		last := r.heartbeats[len(r.heartbeats)-1]
-		require.Equal(t, activities.Progress{Pages: len(r.heartbeats), Users: fetched.Users, Requests: fetched.Requests}, last)
+		said := r.said()[0]
+		require.Positive(t, said.Pages)
+		require.Positive(t, said.Users)
+		require.Less(t, said.Users, fetched.Users)
+		require.LessOrEqual(t, said.Requests, fetched.Requests)
 	})
 }
 
@@ -165,7 +176,7 @@ func TestRejectedTokenIsReportedWithItsPlace(t *testing.T) {
 		require.NoError(t, failureOf(err).Details(&rejected))
 		require.EqualValues(t, 1, rejected.Generation)
 		require.Equal(t, 1, rejected.Attempts)
-		require.Equal(t, len(r.heartbeats), rejected.Pages)
+		require.Equal(t, w.pagesStaged(), rejected.Pages)
 
 		require.NoError(t, r.refresh(w.connection, rejected.Generation))
 		before := w.source.Requests()
@@ -436,7 +447,7 @@ func TestAskingForTheMissingGoesOnWhereItStopped(t *testing.T) {
 		require.NoError(t, err)
 		require.InDelta(t, 150, w.whoIsGone(before), 2, "all but the first hundred")
 		require.Equal(t, 51+w.source.others(), fetched.Users)
-		require.Equal(t, places[1]+2, r.heartbeats[len(r.heartbeats)-1].Pages)
+		require.Equal(t, places[1]+2, w.pagesStaged())
 	})
 }
 

@@ -199,6 +199,13 @@ type run struct {
 	heartbeats []activities.Progress
 }
 
+// said are the heartbeats so far.
+func (r *run) said() []activities.Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.heartbeats)
+}
+
 func (p *place) newRun(id string) *run { return &run{place: p, id: id} }
 
 // execute runs an activity as a worker does, through the encoding of its
@@ -296,6 +303,13 @@ func (o *outbound) RecordHeartbeat(ctx context.Context, details ...any) {
 		o.run.mu.Unlock()
 	}
 	o.Next.RecordHeartbeat(ctx, details...)
+}
+
+// pagesStaged is how many pages are staged of the connection's read.
+func (w *world) pagesStaged() (pages int) {
+	w.t.Helper()
+	require.NoError(w.t, w.sql.QueryRow(`SELECT pages FROM staged_reads WHERE connection_id = $1`, w.connection.ID).Scan(&pages))
+	return pages
 }
 
 // failureOf is what Temporal and a workflow see of an activity's error; nil

@@ -20,7 +20,7 @@ const ServerTaken = "server_taken"
 const (
 	// leaseSpan is how long the lease of a dead worker keeps others waiting.
 	leaseSpan     = HeartbeatTimeout
-	leaseInterval = heartbeatInterval
+	leaseInterval = leaseSpan / 4
 
 	// A turn is waited for in steps that grow to this.
 	firstTurn = time.Second
