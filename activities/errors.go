@@ -65,7 +65,7 @@ func failure(ctx context.Context, err error) error {
 		return err
 	}
 	said := earlier(ctx)
-	e, trouble, more := count(e, said.Trouble)
+	e, trouble, more := tally(e, said.Trouble)
 	if more != (db.Trouble{}) {
 		said.Trouble.Unreachable += more.Unreachable
 		said.Trouble.Busy += more.Busy
@@ -74,10 +74,10 @@ func failure(ctx context.Context, err error) error {
 	return sourceFailure(e, trouble)
 }
 
-// count adds a source's error to the trouble that it made before, and returns
+// tally adds a source's error to the trouble that it made before, and returns
 // how much that is by now, and how much more it is for the next attempt. A busy
 // source that gives no hint is given one.
-func count(e *directory.Error, before db.Trouble) (counted *directory.Error, trouble, more db.Trouble) {
+func tally(e *directory.Error, before db.Trouble) (counted *directory.Error, trouble, more db.Trouble) {
 	trouble = before
 	switch e.Code {
 	case directory.Unreachable:

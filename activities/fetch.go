@@ -111,7 +111,7 @@ func (f *fetch) failure(ctx context.Context, err error) error {
 	if e.Code == directory.TokenRejected {
 		return sourceFailure(e, f.read.Trouble, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
 	}
-	e, trouble, more := count(e, f.read.Trouble)
+	e, trouble, more := tally(e, f.read.Trouble)
 	if more != (db.Trouble{}) {
 		if err := f.record.AddTrouble(ctx, f.connection, f.sync.Number, more); err != nil {
 			return err

@@ -71,6 +71,29 @@ func TestAnotherWorkerFinishesWhatADeadOneBegan(t *testing.T) {
 	}
 }
 
+// What was read of a first snapshot is where it will stay, and counts once.
+func TestAnotherWorkerFinishesAFirstSync(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	first := w.mustStartWorker(t)
+	s := w.setup(t)
+	s.jamf.SetRelease(jamftest.ClassicOnly())
+	s.jamf.Demo(400)
+	awaitMiddle := s.slowly()
+	connected := make(chan syncedDoc, 1)
+	go func() { connected <- s.connect() }()
+	awaitMiddle()
+	require.Empty(t, s.users(), "it is not on record yet")
+	require.NoError(t, first.end(syscall.SIGKILL))
+	s.jamf.SetLatency(0)
+	w.mustStartWorker(t)
+	got := <-connected
+	require.Equal(t, got.Sync.Accounts, got.Sync.Added)
+	require.Len(t, s.users(), got.Sync.Accounts)
+	require.Len(t, s.changesOf(1), got.Sync.Accounts)
+	require.Less(t, s.jamf.Requests()["/JSSResource/accounts/userid/{id}"], 600, "it went on where the other was")
+}
+
 // Whatever others want of a Jamf Pro that is being read, if only to try their
 // credentials, they wait for their turn, on whichever worker.
 func TestAJamfIsAskedForFiveThingsAtOnceAtMost(t *testing.T) {
