@@ -50,6 +50,7 @@ func earlier(ctx context.Context) Progress {
 // about to stop the work is cancelled, and another worker goes on at once.
 func alive[T any](ctx context.Context, work func(ctx context.Context, report func(Progress)) (T, error)) (T, error) {
 	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil) // also where work panics
 	var last atomic.Pointer[Progress]
 	if p := earlier(ctx); p != (Progress{}) {
 		last.Store(&p)

@@ -91,7 +91,8 @@ type Change struct {
 }
 
 // Changes yields the changes of a connection since a time, oldest first, as
-// they come from the database.
+// they come from the database. Arrivals of accounts that have not changed are in
+// the accounts, which are not looked at where nobody has arrived since then.
 func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		rows, err := d.sql.QueryxContext(ctx, `

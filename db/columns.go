@@ -11,6 +11,13 @@ const facts = `mfa, name, site, email, roles, groups, status, username, director
 // factColumns are what an account is written with.
 const factColumns = facts + `, facts_digest`
 
+// plainColumns and accessColumns are factColumns in two parts: what every user
+// has, and what end users have none of, for which the schema has defaults.
+const (
+	plainColumns  = `username, email, name, status, mfa, facts_digest`
+	accessColumns = `roles, groups, privileges, access_level, site, directory`
+)
+
 // excluded prefixes columns for use in ON CONFLICT DO UPDATE.
 func excluded(columns string) string {
 	return "excluded." + strings.ReplaceAll(columns, ", ", ", excluded.")

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// setupRoles makes a database with an owner of its own, and a role for the
-// worker that was granted what Grant grants.
+// setupRoles makes an empty database with an owner of its own, and a role for
+// the worker.
 func setupRoles(t *testing.T) (owner, worker *record) {
 	t.Helper()
 	n := databases.Add(1)
@@ -26,6 +26,15 @@ func setupRoles(t *testing.T) (owner, worker *record) {
 	admin.exec(fmt.Sprintf(`ALTER DATABASE %s OWNER TO %s`, name, ownerRole))
 	owner = setupAt(t, as(t, address, ownerRole))
 	worker = setupAt(t, as(t, address, workerRole))
+	return owner, worker
+}
+
+// setupGranted is setupRoles with the schema, of which the worker was granted
+// what Grant grants.
+func setupGranted(t *testing.T) (owner, worker *record) {
+	t.Helper()
+	owner, worker = setupRoles(t)
+	owner.migrateAndGrant(worker.role())
 	return owner, worker
 }
 
@@ -63,8 +72,7 @@ func TestEveryTableIsDecidedUpon(t *testing.T) {
 
 func TestTheWorkersRoleChangesNoHistory(t *testing.T) {
 	t.Parallel()
-	owner, worker := setupRoles(t)
-	owner.migrateAndGrant(worker.role())
+	owner, worker := setupGranted(t)
 	require.NoError(t, worker.CheckPrivileges(t.Context()))
 	worker.subscribe("hook")
 	c := worker.connectMonitored("acme")
@@ -103,8 +111,7 @@ func TestTheWorkersRoleChangesNoHistory(t *testing.T) {
 // Accounts are the worker's to change, and their arrivals are part of them.
 func TestTheWorkersRoleRewritesNoArrival(t *testing.T) {
 	t.Parallel()
-	owner, worker := setupRoles(t)
-	owner.migrateAndGrant(worker.role())
+	_, worker := setupGranted(t)
 	c := worker.connect("acme")
 	worker.sync(c, account("1"), account("2"))
 	before := worker.changes(c, 1)
@@ -114,15 +121,13 @@ func TestTheWorkersRoleRewritesNoArrival(t *testing.T) {
 	worker.exec(`UPDATE accounts SET arrived_in = 7`)
 	_, err := worker.DB.sql.Exec(`UPDATE accounts SET roles = '{}'`)
 	require.ErrorContains(t, err, "no sync 7 of connection 1")
-
 }
 
 // Functions of the schema do for the worker's role what it may not do itself,
 // and nothing else.
 func TestTheWorkersRoleMisusesNoFunction(t *testing.T) {
 	t.Parallel()
-	owner, worker := setupRoles(t)
-	owner.migrateAndGrant(worker.role())
+	_, worker := setupGranted(t)
 	c := worker.connect("acme")
 	worker.sync(c, account("1"), account("2"))
 	_, s := worker.begin(c)
@@ -199,8 +204,7 @@ func TestAWorkerThatMayNotMigrateStartsWhereNothingIsPending(t *testing.T) {
 
 func TestMigrateByAWorkersRoleThatIsUpToDate(t *testing.T) {
 	t.Parallel()
-	owner, worker := setupRoles(t)
-	owner.migrateAndGrant(worker.role())
+	_, worker := setupGranted(t)
 	applied, err := worker.Migrate(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, applied)
@@ -208,8 +212,7 @@ func TestMigrateByAWorkersRoleThatIsUpToDate(t *testing.T) {
 
 func TestGrantIsExactAndTwiceAsGoodAsOnce(t *testing.T) {
 	t.Parallel()
-	owner, worker := setupRoles(t)
-	owner.migrateAndGrant(worker.role())
+	owner, worker := setupGranted(t)
 	owner.exec(`GRANT DELETE, TRUNCATE ON changes TO ` + worker.role())
 	owner.exec(`REVOKE INSERT ON changes FROM ` + worker.role())
 	require.ErrorContains(t, worker.CheckPrivileges(t.Context()), "INSERT on changes")
@@ -239,8 +242,7 @@ func TestGrantToAGroupReachesItsMembers(t *testing.T) {
 
 func TestGrantRefusesARoleThatNothingHoldsBack(t *testing.T) {
 	t.Parallel()
-	owner, worker := setupRoles(t)
-	owner.migrateAndGrant(worker.role())
+	owner, worker := setupGranted(t)
 	before := one[string](owner, `SELECT string_agg(relname || relacl::text, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relacl IS NOT NULL`)
 	for _, role := range []string{"postgres", owner.role()} {
 		require.ErrorIs(t, owner.Grant(t.Context(), role), ErrUnrestricted, role)

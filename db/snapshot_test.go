@@ -102,6 +102,7 @@ func TestHashCoversEveryFact(t *testing.T) {
 		SELECT column_name FROM information_schema.columns WHERE table_name = 'accounts'
 			AND column_name NOT IN ('connection_id', 'kind', 'source_id', 'facts_digest', 'block', 'arrived_in', 'removed_at')`))
 	require.ElementsMatch(t, strings.Split(facts, ", "), columns)
+	require.ElementsMatch(t, strings.Split(factColumns, ", "), strings.Split(plainColumns+", "+accessColumns, ", "))
 
 	edits := []func(*directory.User){
 		func(u *directory.User) {},

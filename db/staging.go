@@ -216,11 +216,11 @@ func copyInto(ctx context.Context, tx *sqlx.Tx, table string, users []stagedUser
 	if len(users) == 0 {
 		return nil
 	}
-	columns, access := `kind, source_id, username, email, name, status, mfa, facts_digest`, slices.ContainsFunc(users, stagedUser.hasAccess)
+	columns, access := plainColumns, slices.ContainsFunc(users, stagedUser.hasAccess)
 	if access {
-		columns += `, roles, groups, privileges, access_level, site, directory`
+		columns += `, ` + accessColumns
 	}
-	stmt, err := tx.PrepareContext(ctx, `COPY `+table+columns+`) FROM STDIN`)
+	stmt, err := tx.PrepareContext(ctx, `COPY `+table+`kind, source_id, `+columns+`) FROM STDIN`)
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func copyInto(ctx context.Context, tx *sqlx.Tx, table string, users []stagedUser
 	return err
 }
 
-// hasAccess says whether a user has any of the facts that end users have none of.
+// hasAccess says whether a user has a value for any of accessColumns.
 func (u stagedUser) hasAccess() bool {
 	return len(u.Roles)+len(u.Groups)+len(u.Privileges) > 0 || u.AccessLevel != "" || u.Site != "" || u.FromDirectory != nil
 }

@@ -234,6 +234,7 @@ func TestAWatchedWorkerEndsInTimeAndSaysSo(t *testing.T) {
 	require.Contains(t, string(out), worker.address+": bind: address already in use")
 
 	s := w.bigSetup(t)
+	s.connect()
 	awaitMiddle := s.slowly()
 	s.ok("resync", s.name, "--no-wait")
 	awaitMiddle()

@@ -30,13 +30,12 @@ func (s *subject) slowly() (awaitMiddle func()) {
 	}
 }
 
-// bigSetup connects a Jamf that is read account by account.
+// bigSetup makes a subject whose Jamf is read account by account.
 func (w *world) bigSetup(t *testing.T) *subject {
 	t.Helper()
 	s := w.setup(t)
 	s.jamf.SetRelease(jamftest.ClassicOnly())
 	s.jamf.Demo(400)
-	s.connect()
 	return s
 }
 
@@ -48,6 +47,7 @@ func TestAnotherWorkerFinishesWhatADeadOneBegan(t *testing.T) {
 			w := ownWorld(t)
 			first := w.mustStartWorker(t)
 			s := w.bigSetup(t)
+			s.connect()
 			before := s.users()
 			awaitMiddle := s.slowly()
 			asked := make(chan result, 1)
@@ -76,9 +76,7 @@ func TestAnotherWorkerFinishesAFirstSync(t *testing.T) {
 	t.Parallel()
 	w := ownWorld(t)
 	first := w.mustStartWorker(t)
-	s := w.setup(t)
-	s.jamf.SetRelease(jamftest.ClassicOnly())
-	s.jamf.Demo(400)
+	s := w.bigSetup(t)
 	awaitMiddle := s.slowly()
 	connected := make(chan syncedDoc, 1)
 	go func() { connected <- s.connect() }()
@@ -102,6 +100,7 @@ func TestAJamfIsAskedForFiveThingsAtOnceAtMost(t *testing.T) {
 	w.mustStartWorker(t)
 	w.mustStartWorker(t)
 	s := w.bigSetup(t)
+	s.connect()
 	awaitMiddle := s.slowly()
 	var all sync.WaitGroup
 	all.Go(func() {
