@@ -197,7 +197,7 @@ func kindAtTruto(u trutotest.User) string {
 			return "account"
 		}
 	}
-	if u.Roles == nil || len(u.Roles) == 0 && len(u.Groups) > 0 {
+	if u.Roles == nil || len(u.Roles) == 0 && (u.Groups == nil || len(u.Groups) > 0) {
 		return "account"
 	}
 	return "end_user"

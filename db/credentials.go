@@ -30,7 +30,7 @@ func (d *DB) OfferCredentials(ctx context.Context, connectionID int64, offered d
 	var id int64
 	err = d.sql.GetContext(ctx, &id, `
 		INSERT INTO credential_candidates (connection_id, sealed, created_at) VALUES ($1, $2, $3) RETURNING id`,
-		connectionID, sealed, d.now())
+		connectionID, sealed, recorded(d.clock.now()))
 	if isForeignKeyViolation(err) {
 		err = fmt.Errorf("the connection: %w", ErrNotFound)
 	}
@@ -72,7 +72,7 @@ func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, t
 			ON CONFLICT (connection_id) DO UPDATE SET sealed = excluded.sealed,
 				token_sealed = excluded.token_sealed, token_renew_at = excluded.token_renew_at, token_fresh = false,
 				token_generation = credentials.token_generation + 1`,
-			connectionID, sealed, sealedToken, token.RenewAt); err != nil {
+			connectionID, sealed, sealedToken, d.clock.byServer(token.RenewAt)); err != nil {
 			return err
 		}
 		if c.State == NeedsReconnect || c.State == Disconnected {

@@ -10,6 +10,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ type DB struct {
 	renewals *sqlx.DB
 	// keyset is nil where none was given; then nothing can be sealed.
 	keyset *Keyset
-	now    func() time.Time
+	clock  *serverClock
 	// host and address are where the PostgreSQL is, without its password.
 	host, address string
 }
@@ -50,8 +51,10 @@ type Option func(*DB)
 // WithKeyset gives the record the means to seal and open credentials.
 func WithKeyset(k *Keyset) Option { return func(d *DB) { d.keyset = k } }
 
-// WithClock replaces time.Now, for tests.
-func WithClock(now func() time.Time) Option { return func(d *DB) { d.now = now } }
+// WithClock replaces PostgreSQL's clock and this machine's, for tests.
+func WithClock(now func() time.Time) Option {
+	return func(d *DB) { d.clock = &serverClock{machine: now, given: true} }
+}
 
 // maxConns bounds the connections of one process, twice: those for the record
 // and those for renewals. A worker's activities are mostly waiting for their
@@ -61,14 +64,16 @@ const maxConns = 10
 // Open connects to the PostgreSQL at the URL. It returns an *UnavailableError
 // when none answers there that can be used.
 func Open(ctx context.Context, databaseURL string, options ...Option) (*DB, error) {
-	connector, host, err := newConnector(databaseURL)
-	if err != nil {
-		return nil, &UnavailableError{Address: address(databaseURL), Cause: withoutURL(err)}
-	}
-	d := &DB{sql: newPool(connector), renewals: newPool(connector), now: time.Now, host: host, address: address(databaseURL)}
+	d := &DB{clock: &serverClock{machine: time.Now}, address: address(databaseURL)}
 	for _, o := range options {
 		o(d)
 	}
+	connector, host, err := newConnector(databaseURL)
+	if err != nil {
+		return nil, &UnavailableError{Address: d.address, Cause: withoutURL(err)}
+	}
+	d.host = host
+	d.sql, d.renewals = newPool(clockedConnector{connector, d.clock}), newPool(clockedConnector{connector, d.clock})
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := d.sql.PingContext(ctx); err != nil {
@@ -104,11 +109,12 @@ func withoutURL(err error) error {
 	return err
 }
 
-func newPool(connector *pq.Connector) *sqlx.DB {
+func newPool(connector driver.Connector) *sqlx.DB {
 	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(maxConns)
 	pool.SetMaxIdleConns(maxConns)
 	pool.SetConnMaxIdleTime(time.Minute)
+	pool.SetConnMaxLifetime(clockAge)
 	return sqlx.NewDb(pool, "postgres")
 }
 
@@ -163,7 +169,7 @@ func (d *DB) inTxOf(ctx context.Context, pool *sqlx.DB, f func(tx *sqlx.Tx, now 
 		return err
 	}
 	defer tx.Rollback()
-	if err := f(tx, recorded(d.now())); err != nil {
+	if err := f(tx, recorded(d.clock.now())); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -48,7 +48,7 @@ func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, code
 		return nil
 	}
 	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, func(m enabledMonitor) bool {
-		return slices.Contains(codes, m.Code) && (m.Stale == "" || m.Was == "")
+		return slices.Contains(codes, m.Code) && (!m.Stale || m.Was == "")
 	}, now)
 }
 
@@ -64,14 +64,22 @@ type enabledMonitor struct {
 	Findings int `db:"findings"`
 	// Groups are the active directory groups, whose members nobody judges.
 	Groups int `db:"groups"`
-	// Stale is why the sync to judge proves nothing any more, or "".
-	Stale string `db:"stale"`
+	// GroupsUnread says that directory groups could not be read.
+	GroupsUnread bool `db:"groups_unread"`
+	// ReadSince is how old what the sync to judge has read is, and Stale says that
+	// it proves nothing any more. Without that sync there is neither, an error.
+	ReadSince time.Time `db:"read_since"`
+	Stale     bool      `db:"stale"`
+	// RosterAt is when the organization's staff roster was imported, if one was.
+	RosterAt *time.Time `db:"roster_at"`
 }
 
 func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(enabledMonitor) bool, now time.Time) error {
 	var monitors []enabledMonitor
 	if err := tx.SelectContext(ctx, &monitors, `
-		SELECT m.connection_id, organization_id, exit_grace_seconds, code, CASE WHEN `+isStale+` THEN $5 WHEN s.number = $4 THEN '' END AS stale,
+		SELECT m.connection_id, c.organization_id, exit_grace_seconds, code, groups_unread,
+			(SELECT imported_at FROM rosters r WHERE r.organization_id = c.organization_id) AS roster_at,
+			`+readSince+` AS read_since, `+isStale+` AS stale,
 			coalesce((
 				SELECT state FROM outcomes o WHERE o.connection_id = m.connection_id AND o.code = m.code ORDER BY id DESC LIMIT 1
 			), '') AS was,
@@ -81,9 +89,9 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 				WHERE a.connection_id = m.connection_id AND kind = 'directory_group' AND status <> 'inactive' AND removed_at IS NULL
 			) AS groups
 		FROM monitors m JOIN connections c ON c.id = m.connection_id
-		LEFT JOIN syncs s ON s.connection_id = m.connection_id AND s.number = $4
-		WHERE m.connection_id = $3 ORDER BY code`,
-		now, staleAfter, connectionID, number, staleReason); err != nil {
+		LEFT JOIN syncs s ON s.connection_id = m.connection_id AND s.number = $3
+		WHERE m.connection_id = $2 ORDER BY code`,
+		now, connectionID, number); err != nil {
 		return err
 	}
 	for _, m := range monitors {
@@ -102,25 +110,35 @@ func (m enabledMonitor) evaluate(ctx context.Context, tx *sqlx.Tx, number int, n
 	if !ok {
 		return errors.New("it is enabled, and this program does not know it")
 	}
-	vacuous := m.Stale
-	if vacuous == "" && v.vacuous != "" {
-		if err := tx.GetContext(ctx, &vacuous, v.vacuous, m.OrganizationID, now, seconds(rosterMaxAge)); err != nil {
-			return err
-		}
-	}
+	vacuous := m.vacuous(v, now)
 	found, err := m.judge(ctx, tx, v, vacuous, now)
 	if err != nil {
 		return err
 	}
+	var rosterAt *time.Time
+	if v.byRoster {
+		rosterAt = m.RosterAt
+	}
 	is := m.conclude(found, vacuous, number)
 	if _, err := tx.ExecContext(ctx, `
-		INSERT INTO outcomes (connection_id, code, number, state, reason, evaluated_at, passing, due, failing, not_evaluable, excepted, next_exit_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		INSERT INTO outcomes (connection_id, code, number, state, reason, evaluated_at, passing, due, failing, not_evaluable, excepted, next_exit_at, roster_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		m.ConnectionID, m.Code, number, is.State, is.Reason, now,
-		is.Passing, is.Due, is.Failing, is.NotEvaluable, is.Excepted, found[Passing].NextExitAt); err != nil {
+		is.Passing, is.Due, is.Failing, is.NotEvaluable, is.Excepted, found[Passing].NextExitAt, rosterAt); err != nil {
 		return err
 	}
 	return noticeMonitor(ctx, tx, m.ConnectionID, m.Code, m.Was, is, now)
+}
+
+// vacuous is why the monitor cannot say anything at all at this moment, or "".
+func (m enabledMonitor) vacuous(v verdict, now time.Time) string {
+	switch {
+	case m.Stale:
+		return staleReason(now.Sub(m.ReadSince))
+	case v.byRoster:
+		return rosterReason(m.RosterAt, now)
+	}
+	return ""
 }
 
 // conclude makes an outcome of what was found at a sync: where vacuous says why
@@ -142,6 +160,8 @@ func (m enabledMonitor) conclude(found map[MonitorState]judgement, vacuous strin
 		is.State, is.Reason = Due, fmt.Sprintf("%d of %d accounts are in their grace period", is.Due, judged)
 	case is.NotEvaluable > 0:
 		is.State, is.Reason = NotEvaluable, fmt.Sprintf("%d of %d accounts cannot be evaluated", is.NotEvaluable, judged)
+	case m.GroupsUnread:
+		is.State, is.Reason = Passing, "directory groups could not be read: their members, who may have no account here, are not judged"
 	case m.Groups > 0:
 		is.State, is.Reason = Passing, fmt.Sprintf("members of %d directory groups have no account here, and are not judged", m.Groups)
 	default:

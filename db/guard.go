@@ -17,15 +17,23 @@ type snapshotCounts struct {
 	// present is how many accounts are on record, of the kinds that were read,
 	// and presentHumans how many of them are console accounts.
 	present, presentHumans int
-	// taken is how many of them would be removed or no longer be active, and
-	// takenHumans how many of those are console accounts.
-	taken, takenHumans int
+	// taken is how much of that the snapshot would take away.
+	taken taken
 	// admins is how many active full administrators there are among those that
 	// are to be compared. adminsKept is how many of them would stay present and
-	// active or, where that is none, how many others there are.
-	admins, adminsKept int
+	// active, and adminsThen how many accounts on record would be administrators;
+	// where that is none, how many others there are.
+	admins, adminsKept, adminsThen int
 	// changed are the blocks that are to be compared.
 	changed pq.Int64Array
+}
+
+// taken is how many accounts a snapshot would take away: removed, no longer
+// active, or somebody else's. Another Jamf at the same address, or behind the same
+// integrated account, has the same ids.
+type taken struct {
+	Accounts int `db:"would_take"`
+	Humans   int `db:"would_take_humans"` // console accounts among them
 }
 
 // count counts what is staged, and the accounts that it is about.
@@ -80,30 +88,44 @@ const isFullAdmin = `kind = 'account' AND status <> 'inactive' AND CASE access_l
 	ELSE false
 END`
 
+// isSomebodyElse is a condition: of what the account a is called, username, e-mail
+// address and name, nothing is what s is called, which has the same id.
+const isSomebodyElse = `a.username || a.email || a.name <> ''
+	AND (a.username = '' OR lower(a.username) <> lower(s.username))
+	AND (a.email = '' OR lower(a.email) <> lower(s.email))
+	AND (a.name = '' OR lower(a.name) <> lower(s.name))`
+
 // compare counts what the snapshot would take from the accounts on record. What
 // is in an unchanged block stays as it is, and is only looked for where no other
 // administrator would.
 func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
 	if err := tx.QueryRowxContext(ctx, `
 		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account'),
-			count(*) FILTER (WHERE admin), count(*) FILTER (WHERE admin AND s.status <> 'inactive')
+			count(*) FILTER (WHERE a.admin), count(*) FILTER (WHERE a.admin AND s.status <> 'inactive'), count(*) FILTER (WHERE s.admin)
 		FROM (
-			SELECT kind, source_id, status, `+isFullAdmin+` AS admin
+			SELECT kind, source_id, status, username, email, name, `+isFullAdmin+` AS admin
 			FROM accounts
 			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($5) AND (block IS NULL OR block = ANY($6))
 		) a LEFT JOIN (
-			SELECT kind, source_id, status FROM staged_accounts WHERE connection_id = $1
+			SELECT kind, source_id, status, username, email, name, `+isFullAdmin+` AS admin
+			FROM staged_accounts WHERE connection_id = $1
 		) s USING (kind, source_id),
-		LATERAL (SELECT s.source_id IS NULL OR a.status <> 'inactive' AND s.status = 'inactive' AS taken) t`,
+		LATERAL (
+			SELECT s.source_id IS NULL OR a.status <> 'inactive' AND s.status = 'inactive' OR `+isSomebodyElse+` AS taken
+		) t`,
 		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
 		kindsRead(summary), c.changed,
-	).Scan(&c.taken, &c.takenHumans, &c.admins, &c.adminsKept); err != nil || c.admins == 0 || c.adminsKept > 0 {
+	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen); err != nil ||
+		c.admins == 0 || c.adminsKept > 0 && c.adminsThen > 0 {
 		return err
 	}
-	return tx.GetContext(ctx, &c.adminsKept, `
+	var others int
+	err := tx.GetContext(ctx, &others, `
 		SELECT count(*) FROM accounts JOIN staged_blocks USING (connection_id, block)
 		WHERE connection_id = $1 AND removed_at IS NULL AND `+isFullAdmin,
 		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord)
+	c.adminsKept, c.adminsThen = c.adminsKept+others, c.adminsThen+others
+	return err
 }
 
 // check refuses a snapshot that is not whole.
@@ -131,13 +153,36 @@ func (c snapshotCounts) check(summary directory.Summary) error {
 // by themselves, too: among a million end users all of them would be few.
 func (c snapshotCounts) brake(hold Hold) string {
 	switch {
-	case hold.stops(c.taken, c.present):
-		return fmt.Sprintf("it would remove or deactivate %d of %d accounts", c.taken, c.present)
-	case hold.stops(c.takenHumans, c.presentHumans):
-		return fmt.Sprintf("it would remove or deactivate %d of %d console accounts", c.takenHumans, c.presentHumans)
+	case hold.stops(c.taken.Accounts, c.present):
+		return c.wouldTake()
+	case hold.stops(c.taken.Humans, c.presentHumans):
+		return c.wouldTakeHumans()
 	case c.admins > 0 && c.adminsKept == 0:
 		return fmt.Sprintf("it would remove or deactivate every full administrator (%d)", c.admins)
+	case c.admins > 0 && c.adminsThen == 0:
+		return fmt.Sprintf("it would take their role from every full administrator (%d)", c.admins)
 	default:
 		return ""
 	}
+}
+
+// exceeds says why a snapshot is to be held although a person has accepted what
+// another one would have taken, or "".
+func (c snapshotCounts) exceeds(accepted taken) string {
+	switch {
+	case c.taken.Accounts > accepted.Accounts:
+		return fmt.Sprintf("%s, and %d were accepted", c.wouldTake(), accepted.Accounts)
+	case c.taken.Humans > accepted.Humans:
+		return fmt.Sprintf("%s, and %d were accepted", c.wouldTakeHumans(), accepted.Humans)
+	default:
+		return ""
+	}
+}
+
+func (c snapshotCounts) wouldTake() string {
+	return fmt.Sprintf("it would remove, deactivate or replace %d of %d accounts", c.taken.Accounts, c.present)
+}
+
+func (c snapshotCounts) wouldTakeHumans() string {
+	return fmt.Sprintf("it would remove, deactivate or replace %d of %d console accounts", c.taken.Humans, c.presentHumans)
 }

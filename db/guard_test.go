@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,8 +98,16 @@ func TestBrake(t *testing.T) {
 			[]directory.User{account("1"), auditor("2"), account("1000", inactive)}, []directory.User{auditor("2"), account("1000", inactive)}, true},
 		"7 of 27 accounts, the others in an unchanged block": {
 			slices.Concat(twenty, numbered(1000, 7), crowd[:50]), slices.Concat(twenty, crowd[:50]), false},
-		"9 of 29":            {slices.Concat(twenty, numbered(1000, 9), crowd[:50]), slices.Concat(twenty, crowd[:50]), true},
-		"the first snapshot": {nil, twenty, false},
+		"9 of 29":                     {slices.Concat(twenty, numbered(1000, 9), crowd[:50]), slices.Concat(twenty, crowd[:50]), true},
+		"every administrator demoted": {append(auditors(3), account("a"), account("b")), append(auditors(3), auditor("a"), auditor("b")), true},
+		"an administrator's successor is on record": {append(auditors(3), account("a")), append(auditors(2), account("2"), auditor("a")), false},
+		"the only administrator demoted, another in an unchanged block": {
+			[]directory.User{account("1"), auditor("2"), account("1000")}, []directory.User{auditor("1"), auditor("2"), account("1000")}, false},
+		"7 of 20 are other people":                   {twenty, slices.Concat(otherPeople(auditors(7)), auditors(19)[7:], []directory.User{admin}), true},
+		"20 have other usernames and addresses":      {twenty, renamed(twenty), false},
+		"7 of 20 of whom only a username is told":    {toldUsername(twenty), slices.Concat(otherPeople(toldUsername(twenty[:7])), toldUsername(twenty[7:])), true},
+		"7 of 20 are told by another way of writing": {twenty, slices.Concat(shouted(twenty[:7]), twenty[7:]), false},
+		"the first snapshot":                         {nil, twenty, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,6 +118,39 @@ func TestBrake(t *testing.T) {
 			require.Equal(t, test.held, s.Outcome == Held, s.Reason)
 		})
 	}
+}
+
+// otherPeople are other people of the same ids.
+func otherPeople(users []directory.User) []directory.User {
+	return each(users, func(u *directory.User) {
+		for _, called := range []*string{&u.Username, &u.Email, &u.Name} {
+			if *called != "" {
+				*called = "other-" + *called
+			}
+		}
+	})
+}
+
+func renamed(users []directory.User) []directory.User {
+	return each(users, func(u *directory.User) { u.Username, u.Email = "new-"+u.Username, "new-"+u.Email })
+}
+
+func toldUsername(users []directory.User) []directory.User {
+	return each(users, func(u *directory.User) { u.Email, u.Name = "", "" })
+}
+
+func shouted(users []directory.User) []directory.User {
+	return each(users, func(u *directory.User) {
+		u.Username, u.Email, u.Name = strings.ToUpper(u.Username), "", ""
+	})
+}
+
+func each(users []directory.User, change func(*directory.User)) []directory.User {
+	users = slices.Clone(users)
+	for i := range users {
+		change(&users[i])
+	}
+	return users
 }
 
 func noLevel(u *directory.User)    { u.AccessLevel = "" }
@@ -161,6 +203,47 @@ func TestHeldSnapshotLeavesTheRecordAsItWas(t *testing.T) {
 	require.Equal(t, []any{Applied, "", 1}, []any{s.Outcome, s.Error, s.Removed})
 	require.Equal(t, "", r.reload(c).Reason)
 	require.Zero(t, r.monitors(c)[AccessRemovedOnExit].Failing)
+}
+
+// Who accepts removals has seen how many they are.
+func TestAcceptedIsWhatWasHeldAndNoMore(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	admin := account("admin")
+	accept := func(users ...directory.User) Sync {
+		t.Helper()
+		key, _ := r.stage(c, summary(users), users)
+		s, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}})
+		require.NoError(t, err)
+		return s
+	}
+	r.sync(c, append(auditors(19), admin)...)
+	require.Equal(t, Held, r.sync(c, append(auditors(12), admin)...).Outcome)
+
+	s := accept(auditors(1)...)
+	require.Equal(t, []any{Held, "it would remove, deactivate or replace 19 of 20 accounts, and 7 were accepted"}, []any{s.Outcome, s.Reason})
+	require.Len(t, r.accounts(c, false), 20)
+
+	s = accept(append(auditors(2), admin)...)
+	require.Equal(t, []any{Applied, 17}, []any{s.Outcome, s.Removed}, "19 are accepted now")
+	s = accept(admin)
+	require.Equal(t, []any{Applied, 2}, []any{s.Outcome, s.Removed}, "nothing is held that a limit could be taken from")
+}
+
+func TestAcceptedAmongEndUsersIsCountedByItself(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectEveryone("acme")
+	crowd := endUsers(upTo(100)...)
+	r.sync(c, slices.Concat(auditors(20), crowd)...)
+	require.Equal(t, Held, r.sync(c, slices.Concat(auditors(13), crowd[:50])...).Outcome)
+
+	users := slices.Concat(auditors(10), crowd)
+	key, _ := r.stage(c, summary(users), users)
+	s, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}})
+	require.NoError(t, err)
+	require.Equal(t, []any{Held, "it would remove, deactivate or replace 10 of 20 console accounts, and 7 were accepted"}, []any{s.Outcome, s.Reason})
 }
 
 func TestTheBrakeIsTheConnectionsOwn(t *testing.T) {

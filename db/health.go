@@ -28,14 +28,14 @@ func (d *DB) Server(ctx context.Context) (Server, error) {
 		Encrypted bool      `db:"encrypted"`
 		Now       time.Time `db:"now"`
 	}
-	asked := d.now()
+	asked := d.clock.machine()
 	if err := d.sql.GetContext(ctx, &row, `
 		SELECT current_setting('server_version') AS version, current_user AS role,
 			EXISTS (SELECT FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl) AS encrypted,
 			clock_timestamp() AS now`); err != nil {
 		return Server{}, err
 	}
-	answered := d.now()
+	answered := d.clock.machine()
 	return Server{
 		Address: d.address, Version: row.Version, Role: row.Role, Encrypted: row.Encrypted, Local: isLocal(d.host),
 		Ahead: row.Now.Sub(asked.Add(answered.Sub(asked) / 2)),

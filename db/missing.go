@@ -76,7 +76,7 @@ func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int) (
 		if err != nil {
 			return err
 		}
-		why, err := snapshot.brake(ctx, tx, connection)
+		why, err := snapshot.hold(ctx, tx, connection, false)
 		if err != nil {
 			return err
 		}

@@ -50,20 +50,18 @@ type Monitor struct {
 }
 
 // latestOutcomes is a query for the latest outcome of each enabled monitor of
-// every connection, as it reads at the time $1. An outcome grows old while
-// nothing is synced: once its sync is stale (see isStale, with $2), once the
-// staff roster it needs is older than $3 seconds, or once somebody who passed
-// has left, it is not evaluable, and a grace period that has ended since makes it
-// failing. "aged" says which, "found" what it was before.
-const latestOutcomes = `
+// every connection, as it reads at the time $1 (see Monitors). "aged" says why it
+// reads otherwise than it was found.
+var latestOutcomes = `
 	SELECT *, CASE aged WHEN '' THEN found WHEN 'overdue' THEN 'failing' ELSE 'not_evaluable' END AS state
 	FROM (
 		SELECT m.connection_id, c.name AS connection_name, c.state AS connection_state,
 			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
-			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, overdue,
+			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, r.imported_at, overdue,
 			CASE
 				WHEN ` + isStale + ` THEN 'stale'
-				WHEN o.code = '` + AccessRemovedOnExit + `' AND $1 - r.imported_at > $3 * interval '1 second' THEN 'roster'
+				WHEN o.code = '` + AccessRemovedOnExit + `' AND ` + isOldRoster + ` THEN 'roster'
+				WHEN o.code = '` + AccessRemovedOnExit + `' AND o.roster_at IS DISTINCT FROM r.imported_at THEN 'another roster'
 				WHEN overdue > 0 THEN 'overdue'
 				WHEN o.state = 'passing' AND o.next_exit_at <= $1 THEN 'exit'
 				ELSE ''
@@ -85,23 +83,23 @@ const latestOutcomes = `
 
 // Monitors returns the latest outcome of each enabled monitor, as it reads now.
 // An outcome grows old while nothing is synced: three intervals after its sync
-// began to read, once the staff roster it needs is too old, or once somebody who passed
-// has left, it is not evaluable, and a grace period that has ended since makes
-// it failing.
+// began to read, or 30 days, once the staff roster that it needs is older than 7
+// days or another one, or once somebody who passed has left, it is not evaluable,
+// and a grace period that has ended since makes it failing.
 func (d *DB) Monitors(ctx context.Context, connectionID int64) ([]Monitor, error) {
-	monitors, err := monitorsNow(ctx, d.sql, d.now().UTC(), `connection_id = $4`, connectionID)
+	monitors, err := monitorsNow(ctx, d.sql, d.clock.now().UTC(), `connection_id = $2`, connectionID)
 	return append([]Monitor{}, monitors[connectionID]...), err
 }
 
 // monitorsNow returns the monitors of the connections that a condition selects
-// by its argument $4, as they read at a time, by connection.
+// by its argument $2, as they read at a time, by connection.
 func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, condition string, argument any) (map[int64][]Monitor, error) {
 	var rows []monitorRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT connection_id, code, state, found, reason, number, evaluated_at,
-			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since
+			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, imported_at
 		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
-		now, staleAfter, seconds(rosterMaxAge), argument); err != nil {
+		now, argument); err != nil {
 		return nil, err
 	}
 	monitors := map[int64][]Monitor{}
@@ -127,6 +125,7 @@ type monitorRow struct {
 	Aged         string       `db:"aged"`
 	Overdue      int          `db:"overdue"`
 	ReadSince    time.Time    `db:"read_since"`
+	ImportedAt   *time.Time   `db:"imported_at"`
 }
 
 func (row monitorRow) monitor(now time.Time) Monitor {
@@ -136,9 +135,12 @@ func (row monitorRow) monitor(now time.Time) Monitor {
 	}
 	switch row.Aged {
 	case "stale":
-		m.aged(row.Found, fmt.Sprintf("%s: %s", staleReason, now.Sub(row.ReadSince).Round(time.Second)))
+		age := now.Sub(row.ReadSince)
+		m.aged(row.Found, fmt.Sprintf("%s: %s", staleReason(age), age.Round(time.Second)))
 	case "roster":
-		m.aged(row.Found, "the staff roster is older than 7 days")
+		m.aged(row.Found, rosterReason(row.ImportedAt, now))
+	case "another roster":
+		m.aged(row.Found, "the staff roster was imported again since; the next sync judges by it")
 	case "overdue":
 		m.Due, m.Failing = m.Due-row.Overdue, m.Failing+row.Overdue
 		m.aged(row.Found, fmt.Sprintf("the grace period of %d has ended since", row.Overdue))
@@ -197,7 +199,7 @@ func (d *DB) findings(ctx context.Context, connectionID int64, code string, atMo
 		) now
 		WHERE f.connection_id = $1 AND ($3 = '' OR f.code = $3)
 		ORDER BY f.code, array_position('{failing,due,not_evaluable}', now.state), a.username, f.source_id
-		LIMIT nullif($4::bigint, 0)`, connectionID, d.now(), code, atMost)
+		LIMIT nullif($4::bigint, 0)`, connectionID, d.clock.now(), code, atMost)
 	findings, total := make([]Finding, len(rows)), 0
 	for i, row := range rows {
 		findings[i], total = row.Finding, row.Total

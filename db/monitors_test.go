@@ -436,6 +436,140 @@ func TestAnExitBetweenSyncsDoesNotPass(t *testing.T) {
 	require.Equal(t, Due, r.monitors(c)[AccessRemovedOnExit].State)
 }
 
+// However long the interval is.
+func TestASnapshotIsTooOldAfter30Days(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	n := newConnection("acme")
+	n.Every = 365 * 24 * time.Hour
+	c := r.create(n)
+	require.NoError(t, r.EnableMonitors(r.ctx, c.ID))
+	r.sync(c, account("1"))
+	r.clock.Advance(30 * 24 * time.Hour)
+	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+	r.clock.Advance(time.Microsecond)
+	m := r.monitors(c)[UserMFAEnabled]
+	require.Equal(t, []any{NotEvaluable, "what the last applied sync read is older than 30 days: 720h0m0s; was passing"}, []any{m.State, m.Reason})
+}
+
+// Where PostgreSQL's clock was ahead, and was set right, what was recorded by it
+// would not grow old for as long.
+func TestWhatIsDatedInTheFutureProvesNothing(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	r.clock.Advance(24 * time.Hour)
+	r.sync(c, account("1"))
+	r.clock.Advance(-24 * time.Hour)
+	for _, m := range r.monitors(c) {
+		require.Equal(t, []any{NotEvaluable, "what the last applied sync read is dated in the future: -24h0m0s; was passing"}, []any{m.State, m.Reason})
+	}
+
+	r.clock.Advance(24 * time.Hour)
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	r.clock.Advance(-23 * time.Hour)
+	r.sync(c, account("1"))
+	m := r.monitors(c)[AccessRemovedOnExit]
+	require.Equal(t, []any{NotEvaluable, "the staff roster is dated in the future"}, []any{m.State, m.Reason})
+	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+}
+
+// Whatever kept an import from judging a connection's accounts again: the outcome
+// was found by another roster, which did not name whoever has left.
+func TestAnOutcomeByAnotherRosterProvesNothing(t *testing.T) {
+	t.Parallel()
+	employed := []Person{{Email: "user1@example.com"}}
+	left := []Person{{Email: "user1@example.com", ExitedAt: ago(1000 * time.Hour)}}
+	for name, miss := range map[string]func(r *record, c Connection){
+		"it was disconnected": func(r *record, c Connection) {
+			require.NoError(t, r.Disconnect(r.ctx, c.ID))
+			require.NoError(t, r.ImportRoster(r.ctx, "default", left))
+		},
+		"it was disconnected, and its first sync fails": func(r *record, c Connection) {
+			require.NoError(t, r.Disconnect(r.ctx, c.ID))
+			require.NoError(t, r.ImportRoster(r.ctx, "default", left))
+			offer, err := r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientID: "a", ClientSecret: "b"})
+			require.NoError(t, err)
+			require.NoError(t, r.AcceptCredentials(r.ctx, c.ID, offer, directory.Token{Value: "x", RenewAt: start.Add(time.Hour)}))
+			key, _ := r.begin(c)
+			_, err = r.FailSync(r.ctx, c.ID, key, TriggerReconnect, "unreachable", "x", StateChange{State: Active})
+			require.NoError(t, err)
+		},
+		"it was stale for a while": func(r *record, c Connection) {
+			require.NoError(t, r.ChangeState(r.ctx, c.ID, StateChange{State: Paused, Every: Interval(10 * time.Minute)}))
+			r.clock.Advance(time.Hour)
+			require.NoError(t, r.ImportRoster(r.ctx, "default", left))
+			require.NoError(t, r.ChangeState(r.ctx, c.ID, StateChange{State: Paused, Every: Interval(6 * time.Hour)}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			require.NoError(t, r.ImportRoster(r.ctx, "default", employed))
+			r.sync(c, account("1"))
+			require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+			r.clock.Advance(time.Minute)
+			miss(r, c)
+			m := r.monitors(c)[AccessRemovedOnExit]
+			require.Equal(t, []any{NotEvaluable, "the staff roster was imported again since; the next sync judges by it; was passing"}, []any{m.State, m.Reason})
+			require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
+		})
+	}
+}
+
+// A connection that is made while a roster is imported is not among those that
+// the import judges again.
+func TestConnectingWhileARosterIsImported(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	slow, err := r.DB.sql.BeginTxx(r.ctx, nil)
+	require.NoError(t, err)
+	_, err = slow.ExecContext(r.ctx, `SELECT FROM rosters FOR UPDATE`) // which the import waits for
+	require.NoError(t, err)
+	r.clock.Advance(time.Second)
+	imported := make(chan error, 1)
+	go func() {
+		imported <- r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(1000 * time.Hour)}})
+	}()
+	require.Eventually(t, func() bool {
+		return one[bool](r, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+	}, 10*time.Second, 10*time.Millisecond)
+
+	c := r.connect("acme")
+	r.sync(c, account("1"))
+	require.NoError(t, r.EnableMonitors(r.ctx, c.ID))
+	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+	require.NoError(t, slow.Commit())
+	require.NoError(t, <-imported)
+	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
+}
+
+// Who may not read groups knows less than who finds some, and passes no cleaner.
+func TestGroupsThatCouldNotBeReadAreSaid(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	users := []directory.User{account("1")}
+	unread := summary(users)
+	unread.GroupsUnread = true
+	key, _ := r.stage(c, unread, users)
+	r.apply(c, key)
+	says := []any{Passing, "directory groups could not be read: their members, who may have no account here, are not judged"}
+	for _, m := range r.monitors(c) {
+		require.Equal(t, says, []any{m.State, m.Reason})
+	}
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	m := r.monitors(c)[AccessRemovedOnExit]
+	require.Equal(t, says, []any{m.State, m.Reason})
+
+	r.sync(c, users...)
+	require.Empty(t, r.monitors(c)[AccessRemovedOnExit].Reason)
+}
+
 func TestRosterThatGrowsOldBetweenSyncs(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

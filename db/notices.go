@@ -135,7 +135,7 @@ func (d *DB) NoticeTest(ctx context.Context, subscription string) (id string, er
 	err = d.sql.GetContext(ctx, &id, `
 		INSERT INTO notices (subscription_id, kind, details, created_at)
 		SELECT id, $2, '{}', $3::timestamptz FROM subscriptions WHERE name = $1
-		RETURNING id`, subscription, NoticeTest, recorded(d.now()))
+		RETURNING id`, subscription, NoticeTest, recorded(d.clock.now()))
 	return id, notFound(err, fmt.Sprintf("subscription %q", subscription))
 }
 

@@ -99,7 +99,7 @@ func (d *DB) overviews(ctx context.Context, name string) ([]Overview, error) {
 	if _, err := tx.ExecContext(ctx, `SET LOCAL jit = off`); err != nil {
 		return nil, err
 	}
-	now := d.now().UTC()
+	now := d.clock.now().UTC()
 	connections, err := namedConnections(ctx, tx, name)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (d *DB) overviews(ctx context.Context, name string) ([]Overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	monitors, err := monitorsNow(ctx, tx, now, `$4 IN ('', connection_name)`, name)
+	monitors, err := monitorsNow(ctx, tx, now, `$2 IN ('', connection_name)`, name)
 	if err != nil {
 		return nil, err
 	}

@@ -146,7 +146,7 @@ func TestOverviewsTakeAsManyStatementsHoweverManyThereAre(t *testing.T) {
 	connector, _, err := newConnector(r.url)
 	require.NoError(t, err)
 	var statements atomic.Int64
-	counted := &DB{sql: sqlx.NewDb(sql.OpenDB(counting{connector, &statements}), "postgres"), now: r.clock.Now}
+	counted := &DB{sql: sqlx.NewDb(sql.OpenDB(counting{connector, &statements}), "postgres"), clock: &serverClock{machine: r.clock.Now}}
 	t.Cleanup(func() { counted.sql.Close() })
 
 	var took [2]int64

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,7 +18,8 @@ import (
 // ApplyOptions says how a snapshot is applied.
 type ApplyOptions struct {
 	// AcceptRemovals applies a snapshot that would otherwise be held, unless
-	// HoldSnapshot has decided that it is.
+	// HoldSnapshot has decided that it is, or it would take more than the one that
+	// was held last.
 	AcceptRemovals bool
 	// Becomes is the state of the connection once the sync has ended.
 	Becomes StateChange
@@ -52,17 +54,19 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		if err != nil {
 			return err
 		}
-		why := snapshot.held
-		if why == "" && !options.AcceptRemovals {
-			if why, err = snapshot.brake(ctx, tx, connection); err != nil {
-				return err
-			}
+		why, err := snapshot.hold(ctx, tx, connection, options.AcceptRemovals)
+		if err != nil {
+			return err
 		}
 		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
 		if why != "" {
 			s.Outcome, s.Error, s.Reason = Held, "held", why
 			options.Becomes.Reason = why
-		} else if err := apply(ctx, tx, connection, snapshot, &s); err != nil {
+			err = recordTaken(ctx, tx, connectionID, s.Number, snapshot.counts.taken)
+		} else {
+			err = apply(ctx, tx, connection, snapshot, &s)
+		}
+		if err != nil {
 			return err
 		}
 		return endSync(ctx, tx, connectionID, s, options.Becomes)
@@ -119,15 +123,48 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 	return snapshot{summary: summary, counts: counts, requests: read.Requests, inPlace: read.InPlace, held: read.Held}, counts.check(summary)
 }
 
-// brake says why the snapshot would be held, or "".
-func (s *snapshot) brake(ctx context.Context, tx *sqlx.Tx, connection Connection) (string, error) {
+// hold says why the snapshot is to be held, or "". Who accepts removals accepts as
+// many as the last snapshot would have made that was held: the directory may have
+// been emptied since.
+func (s *snapshot) hold(ctx context.Context, tx *sqlx.Tx, connection Connection, accept bool) (string, error) {
 	if s.inPlace {
 		return "", nil
 	}
 	if err := s.counts.compare(ctx, tx, connection.ID, s.summary); err != nil {
 		return "", err
 	}
-	return s.counts.brake(connection.Hold), nil
+	switch {
+	case s.held != "":
+		return s.held, nil
+	case !accept:
+		return s.counts.brake(connection.Hold), nil
+	}
+	accepted, err := lastTaken(ctx, tx, connection)
+	if err != nil || accepted == nil {
+		return "", err
+	}
+	return s.counts.exceeds(*accepted), nil
+}
+
+func recordTaken(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, t taken) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE syncs SET would_take = $3, would_take_humans = $4 WHERE connection_id = $1 AND number = $2`,
+		connectionID, number, t.Accounts, t.Humans)
+	return err
+}
+
+// lastTaken is what the last snapshot would have taken that was held since one
+// was applied; nil where none was.
+func lastTaken(ctx context.Context, tx *sqlx.Tx, connection Connection) (*taken, error) {
+	var t taken
+	err := tx.GetContext(ctx, &t, `
+		SELECT would_take, would_take_humans FROM syncs
+		WHERE connection_id = $1 AND number > $2 AND outcome = 'held' AND would_take IS NOT NULL
+		ORDER BY number DESC LIMIT 1`, connection.ID, connection.AppliedSync)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &t, err
 }
 
 func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot snapshot, s *Sync) error {
@@ -142,25 +179,25 @@ func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot sna
 	if s.Reason = leftOutReason(summary); s.Accounts == 0 {
 		s.Reason = emptyReason(connection.Scope, summary)
 	}
-	if err := recordReport(ctx, tx, connection.ID, s.Number, summary.Report); err != nil {
+	if err := recordReport(ctx, tx, connection.ID, s.Number, summary); err != nil {
 		return err
 	}
 	return evaluateMonitors(ctx, tx, connection.ID, s.Number, *s.FinishedAt)
 }
 
-func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, report directory.Report) error {
-	limitations, err := jsonb(append([]directory.Limitation{}, report.Limitations...))
+func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, summary directory.Summary) error {
+	limitations, err := jsonb(append([]directory.Limitation{}, summary.Limitations...))
 	if err != nil {
 		return err
 	}
-	signOn, err := jsonb(report.SingleSignOn)
+	signOn, err := jsonb(summary.SingleSignOn)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `
-		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5, doubted_groups = '{}'
+		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5, groups_unread = $6, doubted_groups = '{}'
 		WHERE id = $1`,
-		connectionID, number, report.Version, limitations, signOn)
+		connectionID, number, summary.Version, limitations, signOn, summary.GroupsUnread)
 	return err
 }
 

@@ -21,10 +21,10 @@ func (d *DB) Token(ctx context.Context, connectionID int64, renew RenewToken) (d
 	if err != nil {
 		return directory.Token{}, err
 	}
-	if row.usable(d.now()) {
+	if row.usable(d.clock.now()) {
 		return d.openToken(connectionID, row)
 	}
-	return d.renewToken(ctx, connectionID, renew, false, func(row tokenRow) bool { return !row.usable(d.now()) })
+	return d.renewToken(ctx, connectionID, renew, false, func(row tokenRow) bool { return !row.usable(d.clock.now()) })
 }
 
 // ReplaceToken renews a connection's access token because the source rejected
@@ -63,7 +63,7 @@ func (d *DB) renewToken(ctx context.Context, connectionID int64, renew RenewToke
 		_, err = tx.ExecContext(ctx, `
 			UPDATE credentials SET token_sealed = $2, token_renew_at = $3, token_fresh = $4, token_generation = $5
 			WHERE connection_id = $1`,
-			connectionID, sealed, token.RenewAt, token.Fresh, token.Generation)
+			connectionID, sealed, d.clock.byServer(token.RenewAt), token.Fresh, token.Generation)
 		return err
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (d *DB) openToken(connectionID int64, row tokenRow) (directory.Token, error
 	if row.Sealed == nil {
 		return directory.Token{}, nil
 	}
-	token := directory.Token{RenewAt: *row.RenewAt, Generation: row.Generation, Fresh: row.Fresh}
+	token := directory.Token{RenewAt: d.clock.byMachine(*row.RenewAt), Generation: row.Generation, Fresh: row.Fresh}
 	err := d.open(forToken, connectionID, row.Sealed, &token.Value)
 	return token, err
 }

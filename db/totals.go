@@ -77,7 +77,7 @@ func countConnections(ctx context.Context, tx *sqlx.Tx, now time.Time) ([]Connec
 				SELECT c.created_at, NULL, NULL WHERE c.applied_number = 0
 			) s ON true
 		) connection
-		GROUP BY source, state ORDER BY source, state`, now, staleAfter); err != nil {
+		GROUP BY source, state ORDER BY source, state`, now); err != nil {
 		return nil, err
 	}
 	counts := make([]ConnectionsIn, len(rows))
@@ -92,7 +92,6 @@ func countMonitors(ctx context.Context, tx *sqlx.Tx, now time.Time) ([]MonitorsI
 	counts := []MonitorsIn{}
 	err := tx.SelectContext(ctx, &counts, `
 		SELECT code, state, count(*) AS count FROM (`+latestOutcomes+`) o
-		WHERE connection_state <> 'disconnected' GROUP BY code, state ORDER BY code, state`,
-		now, staleAfter, seconds(rosterMaxAge))
+		WHERE connection_state <> 'disconnected' GROUP BY code, state ORDER BY code, state`, now)
 	return counts, err
 }

@@ -10,9 +10,6 @@ const (
 	UserMFAEnabled = "JAMF_USER_MFA_ENABLED"
 )
 
-// rosterMaxAge is how old a staff roster may be before it proves nothing.
-const rosterMaxAge = 7 * 24 * time.Hour
-
 // A verdict is how a monitor judges the human accounts that are present.
 type verdict struct {
 	// query is for what it makes of each of them: kind, source_id, whether it is
@@ -21,10 +18,8 @@ type verdict struct {
 	// parameters returns.
 	query      string
 	parameters func(m enabledMonitor, now time.Time) []any
-	// vacuous is a query for the reason why the monitor cannot say anything at
-	// all at this moment, or "". Its parameters are the organization ($1), the
-	// time ($2) and the seconds of rosterMaxAge ($3).
-	vacuous string
+	// byRoster says that it judges by the staff roster.
+	byRoster bool
 }
 
 // Whoever cannot be told is not_evaluable: an account that belongs to nobody
@@ -67,13 +62,7 @@ var verdicts = map[string]verdict{
 				CASE WHEN exited_at > $4 AND status <> 'inactive' THEN exited_at END AS exits_at
 			FROM grace`,
 		parameters: func(m enabledMonitor, now time.Time) []any { return []any{now, m.OrganizationID, m.ExitGraceSeconds} },
-		vacuous: `
-			SELECT CASE
-				WHEN imported_at IS NULL THEN 'there is no staff roster'
-				WHEN imported_at < $2::timestamptz - $3 * interval '1 second' THEN 'the staff roster is older than 7 days'
-				ELSE ''
-			END
-			FROM (SELECT (SELECT imported_at FROM rosters WHERE organization_id = $1) AS imported_at) r`,
+		byRoster:   true,
 	},
 	UserMFAEnabled: {
 		query: `

@@ -50,7 +50,7 @@ func TestTheUITellsHowConnectionsAre(t *testing.T) {
 	t.Run("one whose sync is held", func(t *testing.T) {
 		p := browser.open(t, "held", runPage(held))
 		p.follow("User Metadata")
-		p.shows("it would remove or deactivate 7 of 11 accounts", "What to do:", "starter resync held --accept-removals")
+		p.shows("it would remove, deactivate or replace 7 of 11 accounts", "What to do:", "starter resync held --accept-removals")
 	})
 	t.Run("a run in flight", func(t *testing.T) {
 		p := browser.open(t, "busy", runPage(busy))

@@ -44,7 +44,9 @@ func TestRolesWithoutANameRuleNobodyOut(t *testing.T) {
 		`[{"id":"7"}]`:                     "",
 		`[{"name":"Viewer"},{"name":"x"}]`: leftOutNoAdmin,
 		`[{"name":"SYSADMIN"}]`:            "",
-		`[]`:                               leftOutNoRole,
+		`[],"groups":[]`:                   leftOutNoRole,
+		`[]`:                               "", // groups may be why
+		`[],"groups":null`:                 "",
 		`null`:                             "",
 	} {
 		var r row

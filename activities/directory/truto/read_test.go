@@ -85,26 +85,26 @@ func TestScopeTellsWhoAdministers(t *testing.T) {
 		b.server.AddUser(u)
 	}
 	admins := mustRead(t, b.source(t))
-	for _, id := range []string{"role", "untold", "group"} {
+	for _, id := range []string{"role", "untold", "group", "no-group-told"} {
 		admins.user(t, directory.Account, id)
 	}
-	equal(t, admins.summary.Totals, map[directory.Kind]int{directory.Account: 3})
+	equal(t, admins.summary.Totals, map[directory.Kind]int{directory.Account: 4})
 	equal(t, admins.summary.LeftOut, map[string]int{
-		"users without any role or group": 2, "users whose roles are not administrative": 1, "users that are deleted": 1,
+		"users without any role or group": 1, "users whose roles are not administrative": 1, "users that are deleted": 1,
 	})
 
 	everyone := mustRead(t, b.everyone().source(t))
-	for _, id := range []string{"none", "no-group-told", "other"} {
+	for _, id := range []string{"none", "other"} {
 		everyone.user(t, directory.EndUser, id)
 	}
-	equal(t, everyone.summary.Totals, map[directory.Kind]int{directory.Account: 3, directory.EndUser: 3})
+	equal(t, everyone.summary.Totals, map[directory.Kind]int{directory.Account: 4, directory.EndUser: 2})
 	equal(t, everyone.summary.LeftOut, map[string]int{"users that are deleted": 1})
 }
 
 func TestReadOfNobodySaysWhoWasLeftOut(t *testing.T) {
 	t.Parallel()
 	b := setup(t, unlimited())
-	b.server.AddUser(trutotest.User{Roles: []string{}})
+	b.server.AddUser(trutotest.User{Roles: []string{}, Groups: []string{}})
 	s := mustRead(t, b.source(t))
 	equal(t, s.summary.Totals, map[directory.Kind]int{directory.Account: 0})
 	equal(t, s.summary.LeftOut, map[string]int{"users without any role or group": 1})

@@ -32,8 +32,9 @@ func (r *row) place(scope directory.Scope) (kind directory.Kind, leftOut string)
 
 // notAdministrative says why a user certainly cannot administer; "" for
 // whoever can, and for whoever may. Where roles are not told nobody is ruled
-// out, and an empty list of roles rules nobody out who is in a group: Jamf Pro
-// has accounts whose only roles are those of their groups.
+// out, and an empty list of roles rules out nobody who is in a group, or whose
+// groups are not told: Jamf Pro has accounts whose only roles are those of their
+// groups.
 func (r *row) notAdministrative() string {
 	switch {
 	case r.Roles == nil:
@@ -45,7 +46,7 @@ func (r *row) notAdministrative() string {
 			}
 		}
 		return leftOutNoAdmin
-	case len(r.Groups) > 0:
+	case r.Groups == nil || len(r.Groups) > 0:
 		return ""
 	}
 	return leftOutNoRole

@@ -1,0 +1,84 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// serverClock tells the time by PostgreSQL's clock. What several machines record grows
+// old, and is compared, by one clock: what a machine that is ahead has recorded
+// would otherwise prove something for longer than it may.
+type serverClock struct {
+	// machine is this machine's clock, by which tokens expire, and ahead how far
+	// PostgreSQL's is ahead of it.
+	machine func() time.Time
+	ahead   atomic.Int64
+	// given says that it is a test's, and PostgreSQL is not asked.
+	given bool
+}
+
+// clockPrecision is less than which two clocks do not differ: to ask PostgreSQL
+// takes as long.
+const clockPrecision = 10 * time.Millisecond
+
+// clockAge is how long a session lasts, at whose beginning the clocks are
+// compared.
+const clockAge = 10 * time.Minute
+
+func (c *serverClock) now() time.Time { return c.byServer(c.machine()) }
+
+// byServer is a time of this machine's clock by PostgreSQL's, and byMachine the
+// other way round.
+func (c *serverClock) byServer(t time.Time) time.Time  { return t.Add(time.Duration(c.ahead.Load())) }
+func (c *serverClock) byMachine(t time.Time) time.Time { return t.Add(-time.Duration(c.ahead.Load())) }
+
+// set compares the clocks.
+func (c *serverClock) set(ctx context.Context, session driver.Conn) error {
+	asker, ok := session.(driver.QueryerContext)
+	if !ok {
+		return errors.New("the driver's sessions take no queries")
+	}
+	asked := c.machine()
+	rows, err := asker.QueryContext(ctx, `SELECT clock_timestamp()`, nil)
+	if err != nil {
+		return err
+	}
+	answered := c.machine()
+	row := make([]driver.Value, 1)
+	if err := errors.Join(rows.Next(row), rows.Close()); err != nil {
+		return err
+	}
+	told, ok := row[0].(time.Time)
+	if !ok {
+		return fmt.Errorf("the clock tells %T", row[0])
+	}
+	c.ahead.Store(int64(told.Sub(asked.Add(answered.Sub(asked) / 2)).Truncate(clockPrecision)))
+	return nil
+}
+
+// clockedConnector sets a clock with each session that it opens.
+type clockedConnector struct {
+	*pq.Connector
+	clock *serverClock
+}
+
+// Connect implements driver.Connector.
+func (c clockedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	session, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.clock.given {
+		return session, nil
+	}
+	if err := c.clock.set(ctx, session); err != nil {
+		return nil, errors.Join(fmt.Errorf("ask PostgreSQL for the time: %w", err), session.Close())
+	}
+	return session, nil
+}
