@@ -52,10 +52,10 @@ func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchU
 			return FetchUsersResult{}, err
 		}
 		defer f.source.Close()
-		if f.sync.Outcome == db.Running {
-			err = a.inTurn(ctx, f.link, f.run)
+		if f.sync.Outcome != db.Running {
+			return FetchUsersResult{Number: f.sync.Number, Requests: f.sync.Requests}, nil
 		}
-		if err != nil {
+		if err = a.inTurn(ctx, f.link, f.run); err != nil {
 			err = f.failure(ctx, err)
 		} else {
 			activity.GetLogger(ctx).Info("The directory was read", "sync", f.sync.Number,
@@ -205,16 +205,14 @@ func (f *fetch) confirmMissing(ctx context.Context) error {
 }
 
 func (f *fetch) confirmGone(ctx context.Context, missing []directory.Identity) error {
-	err := f.source.Lookup(ctx, missing, func(page directory.Page) error {
-		if len(page.Users) > 0 {
-			return directory.Errorf(directory.Inconsistent, "the list left out %d that are still there", len(page.Users))
-		}
-		return nil
-	})
+	asked, err := f.source.Lookup(ctx, missing)
 	if err != nil {
 		return err
 	}
-	read, err := f.record.ConfirmMissing(ctx, f.connection, f.sync.Number, f.read, missing[len(missing)-1])
+	if asked.Present > 0 {
+		return directory.Errorf(directory.Inconsistent, "the list left out %d that are still there", asked.Present)
+	}
+	read, err := f.record.ConfirmMissing(ctx, f.connection, f.sync.Number, f.read, missing[len(missing)-1], asked.Requests)
 	if err != nil {
 		return err
 	}

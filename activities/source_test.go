@@ -108,6 +108,6 @@ func (a *altered) Read(ctx context.Context, from directory.Cursor, emit func(dir
 	})
 }
 
-func (a *altered) Lookup(context.Context, []directory.Identity, func(directory.Page) error) error {
-	return nil
+func (a *altered) Lookup(context.Context, []directory.Identity) (directory.Lookup, error) {
+	return directory.Lookup{}, nil
 }

@@ -61,12 +61,28 @@ func TestValidateMakesAnAcceptedOfferTheConnectionsOwn(t *testing.T) {
 	})
 }
 
-func TestValidateKeepsTheOldCredentialsWhereTheOfferIsRefused(t *testing.T) {
+func TestValidateKeepsTheOldCredentialsAndNotThoseThatAreRefused(t *testing.T) {
 	forEverySource(t, 1, func(t *testing.T, w *world) {
-		_, err := w.newRun().validate(w.connection, w.offer(directory.Credentials{ClientID: "client", ClientSecret: "wrong", APIToken: "wrong"}))
-		require.True(t, failureOf(err).NonRetryable())
+		offer := w.offer(directory.Credentials{ClientID: "client", ClientSecret: "wrong", APIToken: "wrong"})
+		for range 2 { // the worker may die before it has told
+			_, err := w.newRun().validate(w.connection, offer)
+			require.True(t, failureOf(err).NonRetryable())
+			require.Contains(t, []string{"credentials_rejected", "api_token_rejected"}, codeOf(err))
+			_, err = w.record.OfferedCredentials(t.Context(), w.connection.ID, offer)
+			require.ErrorIs(t, err, db.ErrRejected)
+		}
 		w.sync()
 	})
+}
+
+func TestValidateKeepsNoCredentialsThatLackAPrivilege(t *testing.T) {
+	w := setup(t, 1)
+	w.jamf.Revoke("Read Accounts")
+	offer := w.offer(w.source.target().Credentials)
+	_, err := w.newRun().validate(w.connection, offer)
+	require.Equal(t, string(directory.MissingPrivilege), codeOf(err))
+	_, err = w.record.OfferedCredentials(t.Context(), w.connection.ID, offer)
+	require.ErrorIs(t, err, db.ErrRejected)
 }
 
 // An attempt that was taken for dead commits while the next one asks the source.

@@ -43,9 +43,11 @@ type Connection struct {
 	// ExitGrace is how long after leaving a person's account may stay active.
 	ExitGrace time.Duration
 	// Hold says which snapshots are held for a person to accept.
-	Hold       Hold
-	State      State
-	Reason     string // why it is in a state that wants attention
+	Hold   Hold
+	State  State
+	Reason string // why it is in a state that wants attention
+	// Cancelled says that somebody cancelled its workflow.
+	Cancelled  bool
 	NextSyncAt *time.Time
 	CreatedAt  time.Time
 	// AppliedSync is the number of the sync that the record speaks of; 0
@@ -154,6 +156,8 @@ func (d *DB) ConnectionByID(ctx context.Context, id int64) (Connection, error) {
 type StateChange struct {
 	State  State  `json:"state"`
 	Reason string `json:"reason,omitempty"`
+	// Cancelled says that this is because its workflow was cancelled.
+	Cancelled bool `json:"cancelled,omitempty"`
 	// NextSyncAt is nil when no sync is scheduled.
 	NextSyncAt *time.Time `json:"next_sync_at,omitempty"`
 	// Every is the new interval; 0 leaves it as it is.
@@ -200,10 +204,10 @@ func changeState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change St
 func setState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change StateChange) (was State, err error) {
 	err = tx.GetContext(ctx, &was, `
 		UPDATE connections c
-		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce(nullif($5::bigint, 0), c.every_seconds)
+		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce(nullif($5::bigint, 0), c.every_seconds), cancelled = $6
 		WHERE c.id = $1
 		RETURNING (SELECT state FROM connections WHERE id = $1)`,
-		connectionID, change.State, change.Reason, change.NextSyncAt, seconds(time.Duration(change.Every)))
+		connectionID, change.State, change.Reason, change.NextSyncAt, seconds(time.Duration(change.Every)), change.Cancelled)
 	return was, err
 }
 
@@ -313,7 +317,7 @@ func lockMonitored(ctx context.Context, tx *sqlx.Tx, organizationID int64, code 
 
 const selectConnection = `
 	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.account, c.scope, c.every_seconds, c.exit_grace_seconds, c.hold_percent, c.hold_count,
-		c.state, c.state_reason, c.next_sync_at, c.created_at, c.applied_number,
+		c.state, c.state_reason, c.cancelled, c.next_sync_at, c.created_at, c.applied_number,
 		c.source_version, c.limitations, c.single_sign_on
 	FROM connections c JOIN organizations o ON o.id = c.organization_id`
 
@@ -331,6 +335,7 @@ type connectionRow struct {
 	HoldCount        int             `db:"hold_count"`
 	State            State           `db:"state"`
 	StateReason      string          `db:"state_reason"`
+	Cancelled        bool            `db:"cancelled"`
 	NextSyncAt       *time.Time      `db:"next_sync_at"`
 	CreatedAt        time.Time       `db:"created_at"`
 	AppliedNumber    int             `db:"applied_number"`
@@ -345,7 +350,7 @@ func (r connectionRow) connection() (Connection, error) {
 		Every:     time.Duration(r.EverySeconds) * time.Second,
 		ExitGrace: time.Duration(r.ExitGraceSeconds) * time.Second,
 		Hold:      Hold{Percent: r.HoldPercent, Count: r.HoldCount},
-		State:     r.State, Reason: r.StateReason, NextSyncAt: r.NextSyncAt, CreatedAt: r.CreatedAt,
+		State:     r.State, Reason: r.StateReason, Cancelled: r.Cancelled, NextSyncAt: r.NextSyncAt, CreatedAt: r.CreatedAt,
 		AppliedSync: r.AppliedNumber,
 		Report:      directory.Report{Version: r.SourceVersion},
 	}

@@ -37,7 +37,8 @@ func (d *DB) OfferCredentials(ctx context.Context, connectionID int64, offered d
 	return id, err
 }
 
-// OfferedCredentials returns the credentials of an offer, or ErrNotFound.
+// OfferedCredentials returns the credentials of an offer, ErrRejected when they
+// were rejected before, or ErrNotFound.
 func (d *DB) OfferedCredentials(ctx context.Context, connectionID, offer int64) (directory.Credentials, error) {
 	var sealed []byte
 	err := d.sql.GetContext(ctx, &sealed, `
@@ -45,7 +46,18 @@ func (d *DB) OfferedCredentials(ctx context.Context, connectionID, offer int64) 
 	if err != nil {
 		return directory.Credentials{}, notFound(err, "the offered credentials")
 	}
+	if sealed == nil {
+		return directory.Credentials{}, ErrRejected
+	}
 	return d.openCredentials(connectionID, sealed, nil)
+}
+
+// RejectCredentials destroys offered credentials, and keeps that they were
+// rejected. Twice is as good as once, and so is an offer that is not there.
+func (d *DB) RejectCredentials(ctx context.Context, connectionID, offer int64) error {
+	_, err := d.sql.ExecContext(ctx, `
+		UPDATE credential_candidates SET sealed = NULL WHERE id = $1 AND connection_id = $2`, offer, connectionID)
+	return err
 }
 
 // AcceptCredentials makes offered credentials a connection's own, with a

@@ -30,6 +30,8 @@ var (
 	// ErrDisconnected is returned for a connection that has no credentials
 	// any more.
 	ErrDisconnected = errors.New("disconnected")
+	// ErrRejected is returned for offered credentials that were rejected.
+	ErrRejected = errors.New("the offered credentials were rejected")
 )
 
 // DB is the record. It is safe for concurrent use.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -38,12 +39,13 @@ func NewKeyset() (*Keyset, error) {
 }
 
 // LoadKeyset reads a keyset from a file, or from the value itself where that
-// is the JSON of a keyset.
+// is the JSON of a keyset. Its errors do not show a keyset.
 func LoadKeyset(fileOrJSON string) (*Keyset, error) {
-	if strings.HasPrefix(strings.TrimSpace(fileOrJSON), "{") {
+	file := KeysetFile(fileOrJSON)
+	if file == "" {
 		return parseKeyset([]byte(fileOrJSON))
 	}
-	content, err := os.ReadFile(fileOrJSON)
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the keyset: %w", err)
 	}
@@ -51,8 +53,22 @@ func LoadKeyset(fileOrJSON string) (*Keyset, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.file = fileOrJSON
+	k.file = file
 	return k, nil
+}
+
+// KeysetFile is the file that a setting for LoadKeyset names. It is "" where the
+// setting is a keyset itself, or may be one that was quoted, encoded or cut off on
+// the way: that is not to be shown.
+func KeysetFile(fileOrJSON string) string {
+	const longestName = 200 // no keyset is as short
+	if len(fileOrJSON) <= longestName && !strings.ContainsAny(fileOrJSON, "{\"\n") {
+		return fileOrJSON
+	}
+	if _, err := os.Stat(fileOrJSON); err != nil {
+		return ""
+	}
+	return fileOrJSON
 }
 
 func parseKeyset(content []byte) (*Keyset, error) {
@@ -82,26 +98,10 @@ func (k *Keyset) Rotated() (*Keyset, error) {
 	return newKeyset(handle)
 }
 
-// Create writes the keyset to a new file that only its owner can read. It
-// returns an error that is fs.ErrExist when the file is there already.
+// Create writes the keyset to a new file that only its owner can read, and that
+// outlasts a loss of power. It returns an error that is fs.ErrExist when the file
+// is there already.
 func (k *Keyset) Create(path string) error {
-	return k.write(path)
-}
-
-// Replace writes the keyset over an old one, in one step: whoever reads the
-// file meanwhile reads either the old keyset or the new one.
-func (k *Keyset) Replace(path string) error {
-	next := path + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := k.write(next); err != nil {
-		return err
-	}
-	return os.Rename(next, path)
-}
-
-func (k *Keyset) write(path string) error {
 	var content bytes.Buffer
 	if err := insecurecleartextkeyset.Write(k.keys(), keyset.NewJSONWriter(&content)); err != nil {
 		return err
@@ -111,7 +111,36 @@ func (k *Keyset) write(path string) error {
 		return err
 	}
 	_, err = f.Write(content.Bytes())
-	return errors.Join(err, f.Sync(), f.Close())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return syncFolder(path)
+}
+
+// Replace writes the keyset over an old one, in one step: whoever reads the
+// file meanwhile reads either the old keyset or the new one. It outlasts a loss of
+// power: what is sealed with it afterwards could not be opened without it.
+func (k *Keyset) Replace(path string) error {
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := k.Create(next); err != nil {
+		return err
+	}
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	return syncFolder(path)
+}
+
+// syncFolder makes durable what a file's folder says of it.
+func syncFolder(path string) error {
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func newKeyset(handle *keyset.Handle) (*Keyset, error) {

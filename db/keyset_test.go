@@ -1,9 +1,11 @@
 package db
 
 import (
+	"encoding/base64"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,9 +90,15 @@ func TestUnusableKeysets(t *testing.T) {
 	t.Parallel()
 	_, err := LoadKeyset(filepath.Join(t.TempDir(), "none"))
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	_, err = LoadKeyset(`{"key": "` + secret + `"}`)
-	require.ErrorContains(t, err, "not a Tink keyset")
-	require.NotContains(t, err.Error(), secret)
+	key := `{"key": "` + secret + `"}`
+	for _, value := range []string{
+		key, "'" + key + "'", "\ufeff" + key, key[1:], base64.StdEncoding.EncodeToString([]byte(strings.Repeat(key, 10))),
+	} {
+		_, err = LoadKeyset(value)
+		require.ErrorContains(t, err, "not a Tink keyset")
+		require.NotContains(t, err.Error(), value[5:])
+		require.Empty(t, KeysetFile(value))
+	}
 	_, err = LoadKeyset(`{}`)
 	require.Error(t, err)
 }

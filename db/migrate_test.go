@@ -154,7 +154,7 @@ func TestMigrateForgetsWhoWasConfirmedMissing(t *testing.T) {
 	r := setup(t)
 	c := r.connect("acme")
 	s, read := r.readingOn(c)
-	_, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "ann"})
+	_, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "ann"}, 0)
 	require.NoError(t, err)
 	require.NotZero(t, r.openStaging(c, s).Confirmed)
 	r.migrateFrom(10)

@@ -46,17 +46,18 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 }
 
 // ConfirmMissing notes that the source was asked for the missing accounts up to
-// one, and has none of them. It counts as a page: the one before it must be the
+// one, with a number of requests, and has none of them. It counts as a page: the one before it must be the
 // last one, otherwise ErrStagingLost, and nothing changes.
-func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity) (StagedRead, error) {
+func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity, requests int) (StagedRead, error) {
 	if err := stagingWritten(d.sql.ExecContext(ctx, `
-		UPDATE staged_reads SET pages = pages + 1, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_source_id = $6,
+		UPDATE staged_reads SET pages = pages + 1, requests = requests + $7, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_source_id = $6,
 			unreachable = 0, busy_seconds = 0
 		WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
-		connectionID, number, before.Attempts, before.Pages, string(upTo.Kind), upTo.ID)); err != nil {
+		connectionID, number, before.Attempts, before.Pages, string(upTo.Kind), upTo.ID, requests)); err != nil {
 		return StagedRead{}, err
 	}
 	before.Pages++
+	before.Requests += requests
 	before.Confirmed, before.Trouble = upTo, Trouble{}
 	return before, nil
 }

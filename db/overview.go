@@ -131,7 +131,7 @@ func (o Overview) attention(now time.Time) Attention {
 		return AttentionNone
 	case o.State == NeedsReconnect:
 		return AttentionReconnect
-	case o.cancelled():
+	case o.State == Paused && o.Cancelled:
 		return AttentionCancelled
 	case o.LastSync != nil && o.LastSync.Outcome == Held:
 		return AttentionHeld
@@ -143,13 +143,6 @@ func (o Overview) attention(now time.Time) Attention {
 		return AttentionMonitors
 	}
 	return AttentionNone
-}
-
-// cancelled says whether it is paused because its workflow was cancelled. Who
-// pauses one gives no reason; then there is none, or that of its last sync.
-func (o Overview) cancelled() bool {
-	failed := o.LastSync != nil && o.LastSync.Outcome == Failed && o.LastSync.Reason == o.Reason
-	return o.State == Paused && o.Reason != "" && !failed
 }
 
 func namedConnections(ctx context.Context, tx *sqlx.Tx, name string) ([]Connection, error) {

@@ -79,7 +79,7 @@ func TestOverviewsBeginWithWhatNeedsAPerson(t *testing.T) {
 func TestOverviewsNoticeWhatStoppedAndWasNotToStop(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	cancelled := StateChange{State: Paused, Reason: "its workflow was cancelled"}
+	cancelled := StateChange{State: Paused, Reason: "its workflow was cancelled", Cancelled: true}
 	r.connect("connecting")
 	r.become(r.connect("paused"), StateChange{State: Paused})
 	r.become(r.connect("cancelled"), cancelled)
@@ -87,6 +87,9 @@ func TestOverviewsNoticeWhatStoppedAndWasNotToStop(t *testing.T) {
 	r.sync(held, account("1"), auditor("2"))
 	require.Equal(t, Held, r.sync(held, auditor("2")).Outcome)
 	r.become(held, cancelled)
+	paused := r.connect("held-paused")
+	r.sync(paused, account("1"), auditor("2"))
+	r.become(paused, StateChange{State: Paused, Reason: r.sync(paused, auditor("2")).Reason})
 	for name, change := range map[string]StateChange{
 		"failed-paused": {State: Paused, Reason: "it did not answer"}, "failed-cancelled": cancelled,
 	} {
@@ -103,7 +106,7 @@ func TestOverviewsNoticeWhatStoppedAndWasNotToStop(t *testing.T) {
 	}
 	r.clock.Advance(connectingTime + lateAfter)
 	want := map[string]Attention{
-		"connecting": AttentionNone, "paused": AttentionNone, "cancelled": AttentionCancelled, "held-cancelled": AttentionCancelled,
+		"connecting": AttentionNone, "paused": AttentionNone, "cancelled": AttentionCancelled, "held-cancelled": AttentionCancelled, "held-paused": AttentionHeld,
 		"failed-paused": AttentionFailed, "failed-cancelled": AttentionCancelled,
 	}
 	require.Equal(t, want, attention())

@@ -214,11 +214,11 @@ func TestWhatWasConfirmedIsKeptForThisReadingOnly(t *testing.T) {
 	staged := r.openStaging(c, s)
 	gone := directory.Identity{Kind: directory.Account, ID: "2"}
 
-	confirmed, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone)
+	confirmed, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone, 3)
 	require.NoError(t, err)
-	require.Equal(t, []any{gone, staged.Pages + 1}, []any{confirmed.Confirmed, confirmed.Pages})
+	require.Equal(t, []any{gone, staged.Pages + 1, staged.Requests + 3}, []any{confirmed.Confirmed, confirmed.Pages, confirmed.Requests})
 	require.Equal(t, confirmed, r.openStaging(c, s))
-	_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone)
+	_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone, 3)
 	require.ErrorIs(t, err, ErrStagingLost, "somebody else has gone on")
 
 	again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
@@ -253,7 +253,7 @@ func TestTroubleAddsUpUntilAPageIsStored(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, read.Trouble)
 	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})
-	read, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "2"})
+	read, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "2"}, 1)
 	require.NoError(t, err)
 	require.Zero(t, read.Trouble)
 	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})

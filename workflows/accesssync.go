@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -63,7 +62,7 @@ func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	if c.NextSyncAt != nil {
 		in.NextSyncAt = *c.NextSyncAt
 	}
-	if strings.HasPrefix(in.Reason, cancelledReason) {
+	if c.Cancelled {
 		in.Reason = "" // it is over
 	}
 	return in
@@ -331,9 +330,6 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 	return workflow.NewContinueAsNewError(ctx, AccessSync, next)
 }
 
-// cancelledReason begins the reason of a connection whose workflow was cancelled.
-const cancelledReason = "its workflow was cancelled; "
-
 // recordCancelled says so when somebody cancelled the workflow: a connection
 // does not stop in silence. One that was disconnected is so again.
 func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
@@ -343,9 +339,9 @@ func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 		s.disconnect = &DisconnectRequest{}
 		return s.endConnection(ctx)
 	}
-	becomes := db.StateChange{State: db.Paused, Reason: cancelledReason + "resume starts it again"}
+	becomes := db.StateChange{State: db.Paused, Reason: "its workflow was cancelled; resume starts it again", Cancelled: true}
 	if s.in.Rejected {
-		becomes = db.StateChange{State: db.NeedsReconnect, Reason: cancelledReason + "reconnect starts it again"}
+		becomes = db.StateChange{State: db.NeedsReconnect, Reason: "its workflow was cancelled; reconnect starts it again", Cancelled: true}
 	}
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: becomes}).Get(ctx, nil)

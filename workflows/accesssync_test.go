@@ -48,7 +48,7 @@ func TestASignalAsksForASync(t *testing.T) {
 			b := setup(t)
 			var fetched, accepted atomic.Bool
 			b.stage.fetch = func(in activities.FetchUsersInput) error { fetched.Store(in.AcceptRemovals); return nil }
-			b.stage.record = func(in activities.RecordOutcomesInput) (activities.SyncResult, error) {
+			b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
 				accepted.Store(in.AcceptRemovals)
 				return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
 			}
@@ -430,9 +430,9 @@ func TestALostSnapshotIsFetchedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var records atomic.Int32
-	b.stage.record = func(in activities.RecordOutcomesInput) (activities.SyncResult, error) {
+	b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
 		if records.Add(1) == 1 {
-			return activities.SyncResult{}, rejected(activities.StagingLost)
+			return activities.Recorded{}, rejected(activities.StagingLost)
 		}
 		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
 	}
@@ -441,6 +441,20 @@ func TestALostSnapshotIsFetchedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, db.Applied, result.Outcome)
 	require.Len(t, b.stage.fetched(), 2)
+}
+
+// However often, the run's history ends.
+func TestASnapshotThatIsLostAgainAndAgainFailsTheSync(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.stage.record = func(activities.RecordOutcomesInput) (activities.Recorded, error) {
+		return activities.Recorded{}, rejected(activities.StagingLost)
+	}
+	b.start(b.idle())
+	result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, []any{db.Failed, "unexpected", "it was refused"}, []any{result.Outcome, result.Error, result.Reason})
+	require.Len(t, b.stage.fetched(), 10)
 }
 
 func TestPauseStopsTheScheduleAndResumeStartsIt(t *testing.T) {
@@ -546,7 +560,9 @@ func TestACancelledWorkflowDoesNotStopInSilence(t *testing.T) {
 			states := b.stage.recorded()
 			require.Equal(t, state, states[len(states)-1].State)
 			require.Contains(t, states[len(states)-1].Reason, "cancelled")
-			require.Empty(t, Revived(db.Connection{State: state, Every: time.Hour, Reason: states[len(states)-1].Reason}, time.Now()).Reason, "it does not outlast that")
+			require.True(t, states[len(states)-1].Cancelled)
+			require.Empty(t, Revived(db.Connection{State: state, Every: time.Hour, Reason: "cancelled", Cancelled: true}, time.Now()).Reason, "it does not outlast that")
+			require.Equal(t, "held", Revived(db.Connection{State: state, Every: time.Hour, Reason: "held"}, time.Now()).Reason)
 			b.keep("cancelled-"+string(state), run.GetID(), run.GetRunID())
 		})
 	}

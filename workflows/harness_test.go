@@ -45,7 +45,7 @@ type stage struct {
 	fetch    func(activities.FetchUsersInput) error
 	validate func(activities.ValidateConnectionInput) error
 	refresh  func(activities.RefreshCredentialsInput) error
-	record   func(activities.RecordOutcomesInput) (activities.SyncResult, error)
+	record   func(activities.RecordOutcomesInput) (activities.Recorded, error)
 	state    func()
 	deliver  func(db.Route) (activities.DeliverNoticeResult, error)
 
@@ -107,13 +107,13 @@ func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 			}
 			return nil
 		},
-		activities.RecordOutcomes: func(_ context.Context, in activities.RecordOutcomesInput) (activities.SyncResult, error) {
+		activities.RecordOutcomes: func(_ context.Context, in activities.RecordOutcomesInput) (activities.Recorded, error) {
 			if s.record != nil {
 				return s.record(in)
 			}
 			return s.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied, Accounts: 3}), nil
 		},
-		activities.RecordFailure: func(_ context.Context, in activities.RecordFailureInput) (activities.SyncResult, error) {
+		activities.RecordFailure: func(_ context.Context, in activities.RecordFailureInput) (activities.Recorded, error) {
 			return s.ended(in.Becomes, activities.SyncResult{Outcome: db.Failed, Error: in.Code, Reason: in.Reason}), nil
 		},
 		activities.RecordState: func(_ context.Context, in activities.RecordStateInput) error {
@@ -149,13 +149,13 @@ func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 	}
 }
 
-func (s *stage) ended(becomes db.StateChange, r activities.SyncResult) activities.SyncResult {
+func (s *stage) ended(becomes db.StateChange, r activities.SyncResult) activities.Recorded {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.number++
 	r.Number = s.number
 	s.states = append(s.states, becomes)
-	return r
+	return activities.Recorded{SyncResult: r}
 }
 
 func (s *stage) fetched() []db.Trigger {

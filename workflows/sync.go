@@ -12,8 +12,12 @@ import (
 	"jamf-access-review/db"
 )
 
-// maxRefreshes bounds how many access tokens a source may reject in one fetch.
-const maxRefreshes = 10
+const (
+	// maxRefreshes bounds how many access tokens a source may reject in one fetch.
+	maxRefreshes = 10
+	// maxStagingLosses bounds how often what was staged may be lost in one sync.
+	maxStagingLosses = 10
+)
 
 // syncOnce is one sync: fetch the whole directory, then record what came of
 // it. Whatever the source does, it ends with a recorded outcome; an error
@@ -28,7 +32,7 @@ type syncOnce struct {
 }
 
 func (s syncOnce) run(ctx workflow.Context) (activities.Recorded, error) {
-	for {
+	for losses := 1; ; losses++ {
 		result, err := s.attempt(ctx)
 		p := problemOf(err)
 		switch {
@@ -36,6 +40,8 @@ func (s syncOnce) run(ctx workflow.Context) (activities.Recorded, error) {
 			return result, err
 		case p.code != activities.StagingLost:
 			return s.recordFailure(ctx, p)
+		case losses == maxStagingLosses:
+			return s.recordFailure(ctx, problem{code: "unexpected", reason: p.reason})
 		}
 	}
 }

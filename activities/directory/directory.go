@@ -152,6 +152,12 @@ type Summary struct {
 	LeftOut map[string]int
 }
 
+// Lookup is what came of asking for single users.
+type Lookup struct {
+	Present  int // how many of them still exist, as what they were
+	Requests int // how many HTTP requests were made
+}
+
 // Source reads one directory. A Source is for one sync, and is closed after it;
 // its methods are not called concurrently. Every error is an *Error or a context's.
 type Source interface {
@@ -170,9 +176,9 @@ type Source interface {
 	// was being read; that makes the read inconsistent.
 	Read(ctx context.Context, from Cursor, emit func(Page) error) error
 
-	// Lookup asks for single users again and emits those that still exist.
-	// It tells a removed user from one that slipped between two pages.
-	Lookup(ctx context.Context, ids []Identity, emit func(Page) error) error
+	// Lookup asks for single users by their ids. It tells a removed user from
+	// one that slipped between two pages.
+	Lookup(ctx context.Context, ids []Identity) (Lookup, error)
 
 	// Close lets go of what is open to the source's server. Nothing is asked
 	// afterwards.

@@ -3,11 +3,18 @@
 -- nothing. And whether groups could be read is kept, for who is judged says so.
 -- Workers of the version before this do not say by which roster; what they find
 -- proves nothing until a worker of this version finds it again. Of a snapshot that
--- is held it is kept how much it would take: who accepts it accepts no more.
+-- is held it is kept how much it would take: who accepts it accepts no more. That a
+-- workflow was cancelled is a fact, and no longer read out of a reason. And offered
+-- credentials that the source rejects are destroyed, and not the offer.
 
 -- +goose Up
 
-ALTER TABLE connections ADD COLUMN groups_unread boolean NOT NULL DEFAULT false;
+ALTER TABLE connections
+    ADD COLUMN groups_unread boolean NOT NULL DEFAULT false,
+    ADD COLUMN cancelled     boolean NOT NULL DEFAULT false;
+UPDATE connections SET cancelled = true WHERE state_reason LIKE 'its workflow was cancelled; %';
+
+ALTER TABLE credential_candidates ALTER COLUMN sealed DROP NOT NULL; -- once it was rejected
 
 ALTER TABLE syncs ADD COLUMN would_take integer, ADD COLUMN would_take_humans integer;
 
@@ -23,4 +30,6 @@ WHERE m.code = 'JAMF_ACCESS_REMOVED_ON_EXIT' AND o.connection_id = m.connection_
 
 ALTER TABLE outcomes DROP COLUMN roster_at;
 ALTER TABLE syncs DROP COLUMN would_take, DROP COLUMN would_take_humans;
-ALTER TABLE connections DROP COLUMN groups_unread;
+DELETE FROM credential_candidates WHERE sealed IS NULL;
+ALTER TABLE credential_candidates ALTER COLUMN sealed SET NOT NULL;
+ALTER TABLE connections DROP COLUMN groups_unread, DROP COLUMN cancelled;

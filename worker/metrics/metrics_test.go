@@ -71,8 +71,8 @@ func (s *scripted) Read(_ context.Context, _ directory.Cursor, emit func(directo
 	return s.err
 }
 
-func (s *scripted) Lookup(_ context.Context, _ []directory.Identity, emit func(directory.Page) error) error {
-	return emit(s.page)
+func (s *scripted) Lookup(context.Context, []directory.Identity) (directory.Lookup, error) {
+	return directory.Lookup{Present: 1}, s.err
 }
 
 func TestSyncsAreCountedFromZero(t *testing.T) {
@@ -109,7 +109,8 @@ func TestTokensUsersAndWaitsOfASourceAreCounted(t *testing.T) {
 		_, got = source.Probe(t.Context())
 		require.Equal(t, err, got)
 		require.Equal(t, err, source.Read(t.Context(), "", read))
-		require.NoError(t, source.Lookup(t.Context(), nil, read))
+		_, got = source.Lookup(t.Context(), nil)
+		require.Equal(t, err, got)
 	}
 	m.requirePage(t, `jamf_access_token_requests_total{error="",source="truto"} 2
 jamf_access_token_requests_total{error="busy",source="truto"} 2
@@ -117,8 +118,8 @@ jamf_access_token_requests_total{error="credentials_rejected",source="truto"} 2
 jamf_access_token_requests_total{error="interrupted",source="truto"} 2
 jamf_access_users_read_total{source="truto"} 12
 jamf_access_users_read_total{source="jamf_pro"} 0
-jamf_access_source_waits_total{source="truto"} 4
-jamf_access_source_wait_seconds_total{source="truto"} 360
+jamf_access_source_waits_total{source="truto"} 5
+jamf_access_source_wait_seconds_total{source="truto"} 450
 `)
 }
 

@@ -107,6 +107,7 @@ func (s source) Read(ctx context.Context, from directory.Cursor, emit func(direc
 	}))
 }
 
-func (s source) Lookup(ctx context.Context, ids []directory.Identity, emit func(directory.Page) error) error {
-	return s.provider.asked(s.Source.Lookup(ctx, ids, emit))
+func (s source) Lookup(ctx context.Context, ids []directory.Identity) (directory.Lookup, error) {
+	found, err := s.Source.Lookup(ctx, ids)
+	return found, s.provider.asked(err)
 }

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
@@ -104,12 +103,7 @@ func (s Settings) TemporalOptions() (client.Options, error) {
 // KeysetFile is the file of the keyset: the one that JAMF_ACCESS_KEYSET names,
 // or that the local stack made. It is "" where that variable is the keyset
 // itself, which is not to be shown.
-func (s Settings) KeysetFile() string {
-	if file := s.keyset(); !strings.HasPrefix(strings.TrimSpace(file), "{") {
-		return file
-	}
-	return ""
-}
+func (s Settings) KeysetFile() string { return db.KeysetFile(s.keyset()) }
 
 // KeysetRemedy is what to do about a keyset that cannot be used.
 const KeysetRemedy = "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"

@@ -7,26 +7,24 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-// lookupPage is how many found users make a page.
-const lookupPage = 100
-
-// finder looks one user up; nil when the user is gone.
-type finder func(ctx context.Context, id string) (*directory.User, error)
+// finder says whether a user is still there.
+type finder func(ctx context.Context, id string) (bool, error)
 
 // Lookup implements directory.Source. A user is gone only when two answers
 // agree on it: a 404 by itself may be an endpoint that is not there.
-func (s *source) Lookup(ctx context.Context, ids []directory.Identity, emit func(directory.Page) error) error {
+func (s *source) Lookup(ctx context.Context, ids []directory.Identity) (directory.Lookup, error) {
 	if len(ids) == 0 {
-		return nil
+		return directory.Lookup{}, nil
 	}
-	return outward(s.lookup(ctx, ids, emit))
+	before := s.http.Requests()
+	present, err := s.lookup(ctx, ids)
+	return directory.Lookup{Present: present, Requests: s.http.Requests() - before}, outward(err)
 }
 
-func (s *source) lookup(ctx context.Context, ids []directory.Identity, emit func(directory.Page) error) error {
-	r := &reading{source: s, at: &progress{}, emit: emit, counted: s.http.Requests()}
-	var err error
+func (s *source) lookup(ctx context.Context, ids []directory.Identity) (present int, err error) {
+	r := &reading{source: s, at: &progress{}}
 	if r.survey, err = s.survey(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	finders := map[directory.Kind]finder{}
 	for _, id := range ids {
@@ -34,38 +32,21 @@ func (s *source) lookup(ctx context.Context, ids []directory.Identity, emit func
 			continue
 		}
 		if finders[id.Kind], err = r.finder(ctx, id.Kind); err != nil {
-			return err
+			return 0, err
 		}
 	}
-
-	var found []directory.User
-	flush := func() error {
-		if err := r.fillGroups(ctx, r.groups, found, r.at.Classic); err != nil {
-			return err
-		}
-		page := directory.Page{Users: found, Requests: s.http.Requests() - r.counted}
-		r.counted += page.Requests
-		found = nil
-		return emit(page)
-	}
-	err = inOrder(ctx, len(ids), s.parallel, func(ctx context.Context, i int) (*directory.User, error) {
+	err = inOrder(ctx, len(ids), s.parallel, func(ctx context.Context, i int) (bool, error) {
 		if !validID(text(ids[i].ID)) {
-			return nil, nil
+			return false, nil
 		}
 		return finders[ids[i].Kind](ctx, ids[i].ID)
-	}, func(user *directory.User) error {
-		if user == nil {
-			return nil
-		}
-		if found = append(found, *user); len(found) == lookupPage {
-			return flush()
+	}, func(there bool) error {
+		if there {
+			present++
 		}
 		return nil
 	})
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	return flush()
+	return present, err
 }
 
 func (r *reading) finder(ctx context.Context, kind directory.Kind) (finder, error) {
@@ -83,34 +64,20 @@ func (r *reading) finder(ctx context.Context, kind directory.Kind) (finder, erro
 
 // findGroup trusts the list that was just read whole, and asks by id for
 // what is not on it.
-func (r *reading) findGroup(ctx context.Context, id string) (*directory.User, error) {
+func (r *reading) findGroup(ctx context.Context, id string) (bool, error) {
 	i := slices.IndexFunc(r.groups.list, func(g accountGroup) bool { return g.id == id })
 	if i >= 0 {
-		return directoryGroup(&r.groups.list[i], r.sites), nil
+		return r.groups.list[i].directory, nil
 	}
 	group, err := r.group(ctx, id, r.groups.classic)
-	if group == nil {
-		return nil, err
-	}
-	return directoryGroup(group, r.sites), nil
+	return group != nil && group.directory, err
 }
 
-func directoryGroup(group *accountGroup, sites siteNames) *directory.User {
-	if !group.directory {
-		return nil
+func (r *reading) findClient(ctx context.Context, id string) (bool, error) {
+	if slices.ContainsFunc(r.clients, func(u directory.User) bool { return u.ID == id }) {
+		return true, nil
 	}
-	return new(group.user(sites))
-}
-
-func (r *reading) findClient(ctx context.Context, id string) (*directory.User, error) {
-	if i := slices.IndexFunc(r.clients, func(u directory.User) bool { return u.ID == id }); i >= 0 {
-		return &r.clients[i], nil
-	}
-	row, err := readOne[clientRow](ctx, r.source, clientsEndpoint, id)
-	if row == nil {
-		return nil, err
-	}
-	return new(row.user(r.roles)), nil
+	return answers[clientRow](ctx, r.source, clientsEndpoint, id)
 }
 
 func (r *reading) accountFinder(ctx context.Context) (finder, error) {
@@ -118,22 +85,13 @@ func (r *reading) accountFinder(ctx context.Context) (finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.at.Classic = !newer
 	if !newer {
-		return r.classicFinder(ctx, r.classicAccountIDs, func(ctx context.Context, id string) (*directory.User, error) {
-			detail, err := readOne[classicAccountDetail](ctx, r.source, classicAccount, id)
-			if detail == nil {
-				return nil, err
-			}
-			return new(detail.user(r.sites)), nil
+		return r.classicFinder(ctx, r.classicAccountIDs, func(ctx context.Context, id string) (bool, error) {
+			return answers[classicAccountDetail](ctx, r.source, classicAccount, id)
 		})
 	}
-	return func(ctx context.Context, id string) (*directory.User, error) {
-		row, err := readOne[accountRow](ctx, r.source, accountsEndpoint, id)
-		if row == nil {
-			return nil, err
-		}
-		return new(row.user(r.sites)), nil
+	return func(ctx context.Context, id string) (bool, error) {
+		return answers[accountRow](ctx, r.source, accountsEndpoint, id)
 	}, nil
 }
 
@@ -143,21 +101,19 @@ func (r *reading) endUserFinder(ctx context.Context) (finder, error) {
 		return nil, err
 	}
 	if !newer {
-		return r.classicFinder(ctx, r.classicUserIDs, func(ctx context.Context, id string) (*directory.User, error) {
-			detail, err := readOne[classicUserDetail](ctx, r.source, classicUser, id)
-			if detail == nil {
-				return nil, err
-			}
-			return new(detail.User.user()), nil
+		return r.classicFinder(ctx, r.classicUserIDs, func(ctx context.Context, id string) (bool, error) {
+			return answers[classicUserDetail](ctx, r.source, classicUser, id)
 		})
 	}
-	return func(ctx context.Context, id string) (*directory.User, error) {
-		row, err := readOne[endUserRow](ctx, r.source, usersEndpoint, id)
-		if row == nil {
-			return nil, err
-		}
-		return new(row.user()), nil
+	return func(ctx context.Context, id string) (bool, error) {
+		return answers[endUserRow](ctx, r.source, usersEndpoint, id)
 	}, nil
+}
+
+// answers says whether ep has something under id.
+func answers[T row](ctx context.Context, s *source, ep endpoint, id string) (bool, error) {
+	one, err := readOne[T](ctx, s, ep, id)
+	return one != nil, err
 }
 
 // answersByID reports whether the newer API answers for single entries of a
@@ -173,8 +129,7 @@ func (r *reading) answersByID(ctx context.Context, ep endpoint) (bool, error) {
 	case len(page.Results) == 0:
 		return false, nil
 	}
-	one, err := readOne[anyRow](ctx, r.source, ep, string(page.Results[0].ID))
-	return one != nil, err
+	return answers[anyRow](ctx, r.source, ep, string(page.Results[0].ID))
 }
 
 // classicFinder asks for every entry, listed or not: the list that leaves one
@@ -188,11 +143,11 @@ func (r *reading) classicFinder(ctx context.Context, list func(context.Context) 
 	for _, id := range ids {
 		listed[id] = true
 	}
-	return func(ctx context.Context, id string) (*directory.User, error) {
-		user, err := find(ctx, id)
-		if user == nil && err == nil && listed[id] {
+	return func(ctx context.Context, id string) (bool, error) {
+		there, err := find(ctx, id)
+		if !there && err == nil && listed[id] {
 			err = inconsistent("an entry answers HTTP 404 although it is listed")
 		}
-		return user, err
+		return there, err
 	}, nil
 }

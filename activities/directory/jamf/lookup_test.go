@@ -1,7 +1,9 @@
 package jamf_test
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -10,14 +12,16 @@ import (
 	"jamf-access-review/activities/directory/jamf/jamftest"
 )
 
-func lookup(t *testing.T, source directory.Source, ids ...directory.Identity) (*snapshot, error) {
+// lookup is how many of those there are.
+func lookup(t *testing.T, b *bundle, ids ...directory.Identity) int {
 	t.Helper()
-	s := &snapshot{users: map[directory.Identity]directory.User{}}
-	err := source.Lookup(t.Context(), ids, s.add)
-	if s.summary != nil {
-		t.Error("a looked-up page has a summary")
+	before := len(b.server.Requests())
+	found, err := b.source(t).Lookup(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s, err
+	equal(t, found.Requests, len(b.server.Requests())-before)
+	return found.Present
 }
 
 func identity(kind directory.Kind, id int) directory.Identity {
@@ -33,32 +37,23 @@ func TestLookupFindsWhatReadReadAndNothingElse(t *testing.T) {
 			b.server.Demo(130)
 			b.server.GenerateEndUsers(5)
 			whole := mustRead(t, b.source(t))
-			ids := []directory.Identity{
+			equal(t, lookup(t, b, slices.Collect(maps.Keys(whole.users))...), len(whole.users))
+			for _, id := range []directory.Identity{
 				identity(directory.Account, 999), identity(directory.EndUser, 999), identity(directory.APIClient, 999), identity(directory.DirectoryGroup, 999),
 				identity(directory.DirectoryGroup, 1), // a group, but not of a directory
 				{Kind: directory.Account, ID: "../1"},
-			}
-			for id := range whole.users {
-				ids = append(ids, id)
-			}
-			s, err := lookup(t, b.source(t), ids...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			equal(t, len(s.users), len(whole.users))
-			for id, want := range whole.users {
-				equal(t, s.users[id], want)
+			} {
+				equal(t, lookup(t, b, id), 0)
 			}
 		})
 	}
 }
 
-func TestLookupOfNobody(t *testing.T) {
+func TestLookupOfNobodyAsksNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t, jamftest.Config{})
-	if s, err := lookup(t, b.source(t)); err != nil || s.pages != 0 || len(b.server.Requests()) != 0 {
-		t.Errorf("%d pages, %v, %v", s.pages, err, b.server.Requests())
-	}
+	equal(t, lookup(t, b), 0)
+	equal(t, len(b.server.Requests()), 0)
 }
 
 // A 404 must not pass for a removal where the endpoint itself is missing or
@@ -76,16 +71,13 @@ func TestLookupDoesNotTrustA404Alone(t *testing.T) {
 			b.server.Demo(10)
 			b.server.GenerateEndUsers(5)
 			b.server.SetFault(fault)
-			s, err := lookup(t, b.source(t), identity(directory.Account, 5), identity(directory.EndUser, 5), identity(directory.APIClient, 2))
-			if err != nil || len(s.users) != 3 {
-				t.Errorf("%d found, %v", len(s.users), err)
-			}
+			equal(t, lookup(t, b, identity(directory.Account, 5), identity(directory.EndUser, 5), identity(directory.APIClient, 2)), 3)
 		})
 	}
 	b := setup(t, jamftest.Config{Release: new(jamftest.ClassicOnly())})
 	b.server.Demo(10)
 	b.server.SetFault(faults.On("/JSSResource/accounts/userid/", jamftest.HTML(404, "Not Found")))
-	_, err := lookup(t, b.source(t), identity(directory.Account, 5))
+	_, err := b.source(t).Lookup(t.Context(), []directory.Identity{identity(directory.Account, 5)})
 	wantCode(t, err, directory.Inconsistent)
 }
 
@@ -109,15 +101,9 @@ func TestLookupDoesNotTrustAClassicListAlone(t *testing.T) {
 	equal(t, whole.summary.Totals[directory.Account], 9)
 	equal(t, whole.summary.Totals[directory.EndUser], 4)
 	missing := []directory.Identity{identity(directory.Account, 5), identity(directory.EndUser, 5)}
-	s, err := lookup(t, b.source(t), missing...)
-	if err != nil || len(s.users) != len(missing) {
-		t.Errorf("%d found, %v", len(s.users), err)
-	}
+	equal(t, lookup(t, b, missing...), len(missing))
 	b.server.RemoveAccount(5)
-	s, err = lookup(t, b.source(t), missing...)
-	if err != nil || len(s.users) != 1 {
-		t.Errorf("%d found after one was removed, %v", len(s.users), err)
-	}
+	equal(t, lookup(t, b, missing...), 1)
 }
 
 // What keeps the list of API clients out keeps them out by id as well.
@@ -135,9 +121,8 @@ func TestLookupDoesNotTakeAPIClientsForGoneWhereNoneAreListed(t *testing.T) {
 			b := setup(t, jamftest.Config{})
 			b.server.Demo(10)
 			b.server.SetFault(fault)
-			s, err := lookup(t, b.source(t), identity(directory.APIClient, 2))
+			_, err := b.source(t).Lookup(t.Context(), []directory.Identity{identity(directory.APIClient, 2)})
 			wantCode(t, err, directory.Inconsistent)
-			equal(t, s.pages, 0)
 		})
 	}
 }
@@ -151,7 +136,7 @@ func TestLookupOfWhatMayNotBeRead(t *testing.T) {
 		b := setup(t, jamftest.Config{}).everyone()
 		b.server.Demo(10)
 		b.server.Revoke(privilege)
-		_, err := lookup(t, b.source(t), identity(kind, 1))
+		_, err := b.source(t).Lookup(t.Context(), []directory.Identity{identity(kind, 1)})
 		if e := wantCode(t, err, directory.MissingPrivilege); e.Privilege != privilege {
 			t.Errorf("%q is missing", e.Privilege)
 		}

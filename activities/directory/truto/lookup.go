@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	// lookupPage is how many users are looked up before those found are
-	// emitted.
-	lookupPage = 100
+	// lookupBatch is how many rows are held at a time.
+	lookupBatch = 100
 	// maxEmptyPages is how far a list is followed for somebody who is on it.
 	maxEmptyPages = 100
 )
@@ -22,21 +21,22 @@ const (
 // it, says that it is deleted, or when it is no longer of the kind, or in the
 // scope, that it was of. A 404 counts only once Truto has shown that it
 // answers for somebody: by itself it may be a path that is not there.
-func (s *source) Lookup(ctx context.Context, ids []directory.Identity, emit func(directory.Page) error) error {
-	l := &lookup{source: s, emit: emit, counted: s.http.Requests()}
-	for batch := range slices.Chunk(ids, lookupPage) {
-		if err := l.batch(ctx, batch); err != nil {
-			return outward(err)
+func (s *source) Lookup(ctx context.Context, ids []directory.Identity) (directory.Lookup, error) {
+	l := &lookup{source: s}
+	before := s.http.Requests()
+	var err error
+	for batch := range slices.Chunk(ids, lookupBatch) {
+		if err = l.batch(ctx, batch); err != nil {
+			break
 		}
 	}
-	return nil
+	return directory.Lookup{Present: l.present, Requests: s.http.Requests() - before}, outward(err)
 }
 
 // lookup is one call of Lookup.
 type lookup struct {
 	*source
-	emit    func(directory.Page) error
-	counted int
+	present int
 	// trusted is set once a 404 is known to mean that a user is gone.
 	trusted bool
 }
@@ -64,21 +64,21 @@ func (l *lookup) batch(ctx context.Context, ids []directory.Identity) error {
 			return err
 		}
 	}
-	return l.page(found(ids, rows, l.scope))
-}
-
-// found returns those who are still what they were.
-func found(ids []directory.Identity, rows []*row, scope directory.Scope) []directory.User {
-	var users []directory.User
-	for i, one := range rows {
-		if one == nil {
-			continue
-		}
-		if kind, leftOut := one.place(scope); leftOut == "" && kind == ids[i].Kind {
-			users = append(users, one.user(kind))
+	for i, row := range rows {
+		if row.isStill(ids[i].Kind, l.scope) {
+			l.present++
 		}
 	}
-	return users
+	return nil
+}
+
+// isStill says whether a row, nil where there is none, is of the kind that it was.
+func (r *row) isStill(kind directory.Kind, scope directory.Scope) bool {
+	if r == nil {
+		return false
+	}
+	is, leftOut := r.place(scope)
+	return leftOut == "" && is == kind
 }
 
 // trustAbsence asks for somebody who is listed, and so is certainly there.
@@ -114,14 +114,4 @@ func (l *lookup) anybody(ctx context.Context) (string, error) {
 		cursor = string(page.Next)
 	}
 	return "", inconsistent("Truto lists nobody on its first %d pages", maxEmptyPages)
-}
-
-func (l *lookup) page(users []directory.User) error {
-	requests := l.http.Requests()
-	page := directory.Page{Users: users, Requests: requests - l.counted}
-	l.counted = requests
-	if len(users) == 0 {
-		return nil
-	}
-	return l.emit(page)
 }

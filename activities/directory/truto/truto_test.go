@@ -183,14 +183,16 @@ func readThrough(t testing.TB, b *bundle) (*snapshot, error) {
 	return nil, nil
 }
 
-func lookup(t testing.TB, source directory.Source, ids ...directory.Identity) (*snapshot, error) {
+// lookup is how many of those there are.
+func lookup(t testing.TB, b *bundle, ids ...directory.Identity) int {
 	t.Helper()
-	s := empty()
-	err := source.Lookup(t.Context(), ids, s.add)
-	if s.summary != nil {
-		t.Error("a looked-up page has a summary")
+	before := len(b.server.Requests())
+	found, err := b.source(t).Lookup(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s, err
+	equal(t, found.Requests, len(b.server.Requests())-before)
+	return found.Present
 }
 
 func account(id string) directory.Identity {
