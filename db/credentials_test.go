@@ -1,6 +1,7 @@
 package db
 
 import (
+	"encoding/hex"
 	"os/exec"
 	"testing"
 	"time"
@@ -25,11 +26,15 @@ func TestCredentialsAreKeptSealed(t *testing.T) {
 		require.Contains(t, all, "acme.example")
 		for _, plain := range []string{secret, "client-of-acme", "token-1", "client_secret"} {
 			require.NotContains(t, all, plain)
+			require.NotContains(t, all, hex.EncodeToString([]byte(plain)), "bytes are shown so")
 		}
 	}
 	got, err := r.Credentials(r.ctx, c.ID)
 	require.NoError(t, err)
 	require.Equal(t, newConnection("acme").Credentials, got)
+
+	r.exec(`UPDATE credentials SET sealed = convert_to($1, 'UTF8')`, secret)
+	require.Contains(t, r.dump(), hex.EncodeToString([]byte(secret)), "what is not sealed is found")
 }
 
 func TestSealedValueOpensOnlyInItsPlace(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -98,15 +99,48 @@ func (w *world) searchDatabase(ctx context.Context) error {
 		if slices.Contains(aboutPeople, table) {
 			word = "canary-secret"
 		}
-		var found int
-		if err := database.GetContext(ctx, &found, `SELECT count(*) FROM `+table+` t WHERE t::text ILIKE '%' || $1 || '%'`, word); err != nil {
+		found, err := rowsWith(ctx, database, table, word)
+		if err != nil {
 			return err
 		}
 		if found > 0 {
 			return fmt.Errorf("%d rows of table %s of %s hold the word %q", found, table, w.namespace, word)
 		}
 	}
-	return nil
+	if w != shared {
+		return nil
+	}
+	return searchFinds(ctx, database)
+}
+
+// rowsWith counts the rows of a table in which a word is, or the hexadecimal
+// digits of it, as which bytes are shown.
+func rowsWith(ctx context.Context, database *sqlx.DB, table, word string) (rows int, err error) {
+	err = database.GetContext(ctx, &rows, `
+		SELECT count(*) FROM `+table+` t WHERE t::text ILIKE '%' || $1 || '%' OR t::text LIKE '%' || $2 || '%'`,
+		word, hex.EncodeToString([]byte(word)))
+	return rows, err
+}
+
+// searchFinds makes sure that a search finds what is there: people in a table of
+// theirs, and bytes that nobody has sealed.
+func searchFinds(ctx context.Context, database *sqlx.DB) error {
+	var people int
+	if err := database.GetContext(ctx, &people, `SELECT count(*) FROM accounts`); err != nil {
+		return err
+	}
+	found, err := rowsWith(ctx, database, "accounts", canary)
+	if err != nil {
+		return err
+	}
+	if people > 0 && found == 0 {
+		return fmt.Errorf("none of %d accounts is marked with the word %q", people, canary)
+	}
+	found, err = rowsWith(ctx, database, `(SELECT convert_to('a-canary', 'UTF8'))`, canary)
+	if err == nil && found == 0 {
+		err = errors.New("the search does not find a word among bytes")
+	}
+	return err
 }
 
 func (w *world) searchHistories(ctx context.Context, words [][]byte) error {

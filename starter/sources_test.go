@@ -241,9 +241,12 @@ func TestEverySource(t *testing.T) {
 			require.Subset(t, keysOf(synced["sync"].(map[string]any)), syncKeys)
 			require.Subset(t, keysOf(ask[map[string]any](s.cli, "status", s.name)), statusKeys)
 			for command, keys := range map[string][]string{"syncs": syncKeys, "users": userKeys, "changes": changeKeys, "monitors": monitorKeys} {
-				for _, raw := range ask[[]map[string]any](s.cli, command, s.name) {
+				listed := ask[[]map[string]any](s.cli, command, s.name)
+				require.NotEmpty(t, listed, command)
+				for _, raw := range listed {
 					require.Subset(t, keysOf(raw), keys)
 					if findings, ok := raw["findings"].([]any); ok {
+						require.NotEmpty(t, findings)
 						require.Subset(t, keysOf(findings[0].(map[string]any)), findingKeys)
 						require.Subset(t, keysOf(raw["counts"].(map[string]any)), countKeys)
 					}

@@ -53,10 +53,8 @@ func TestAnotherWorkerFinishesWhatADeadOneBegan(t *testing.T) {
 			asked := make(chan result, 1)
 			go func() { asked <- s.run("resync", s.name, "-o", "json") }()
 			awaitMiddle()
-			begun := time.Now()
 			require.NoError(t, first.end(signal))
 			if signal == syscall.SIGTERM {
-				require.Less(t, time.Since(begun), 5*time.Second)
 				require.NoError(t, first.err)
 			}
 			s.jamf.SetLatency(0)
@@ -171,15 +169,13 @@ func TestReplacingWorkersDelaysNobody(t *testing.T) {
 	}
 }
 
-func TestAnIdleWorkerEndsAtOnce(t *testing.T) {
+func TestAnIdleWorkerEndsWhenItIsAsked(t *testing.T) {
 	t.Parallel()
 	w := ownWorld(t)
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		wk := w.mustStartWorker(t)
 		wk.awaitPolling(t)
-		begun := time.Now()
 		require.NoError(t, wk.end(signal))
-		require.Less(t, time.Since(begun), 5*time.Second)
 		require.NoError(t, wk.err)
 	}
 }
