@@ -31,7 +31,8 @@ type Progress struct {
 	Pages    int `json:"pages"`
 	Users    int `json:"users"`
 	Requests int `json:"requests"`
-	// Trouble is how the source has failed in other activities.
+	// Trouble is how the source has failed; FetchUsers keeps it in the record
+	// instead.
 	Trouble db.Trouble `json:"trouble,omitzero"`
 }
 

@@ -270,7 +270,7 @@ func (h *history) importRoster(r *rand.Rand) error {
 		}
 		people = append(people, p)
 	}
-	if err := h.record.ImportRoster(h.ctx, h.connection.Organization, people); err != nil {
+	if _, err := h.record.ImportRoster(h.ctx, h.connection.Organization, people, true); err != nil {
 		return err
 	}
 	h.oracle.imports(&roster{importedAt: now, people: people})

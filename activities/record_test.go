@@ -202,7 +202,8 @@ func (w *world) importStaff(leave *time.Time) {
 	for _, name := range w.source.usernames() {
 		people = append(people, db.Person{Email: name + "@example.com", ExitedAt: leave})
 	}
-	require.NoError(w.t, w.record.ImportRoster(w.t.Context(), w.connection.Organization, people))
+	_, err := w.record.ImportRoster(w.t.Context(), w.connection.Organization, people, true)
+	require.NoError(w.t, err)
 }
 
 func exitState(r activities.SyncResult) db.MonitorState {

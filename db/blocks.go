@@ -67,7 +67,7 @@ type block struct {
 }
 
 // blockDigest is equal for two sets of users whose ids and facts are equal,
-// and for no others. It is computed by refreshBlocks, too.
+// and for no others. blocksOf computes it, too.
 func blockDigest(users []stagedUser) []byte {
 	sorted := slices.Clone(users)
 	slices.SortFunc(sorted, func(a, b stagedUser) int { return strings.Compare(a.ID, b.ID) })

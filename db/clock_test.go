@@ -28,7 +28,8 @@ func TestWhateverAMachinesClockSaysTheRecordHasPostgreSQLsTime(t *testing.T) {
 			t.Parallel()
 			r := setup(t)
 			d := r.at(wrong)
-			require.NoError(t, d.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+			_, err := d.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}, true)
+			require.NoError(t, err)
 			require.Less(t, one[float64](r, `SELECT abs(extract(epoch FROM clock_timestamp() - imported_at)) FROM rosters`), 5.0)
 
 			server, err := d.Server(r.ctx)

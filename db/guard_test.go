@@ -145,12 +145,12 @@ func shouted(users []directory.User) []directory.User {
 	})
 }
 
-func each(users []directory.User, change func(*directory.User)) []directory.User {
-	users = slices.Clone(users)
-	for i := range users {
-		change(&users[i])
+func each[T any](list []T, change func(*T)) []T {
+	list = slices.Clone(list)
+	for i := range list {
+		change(&list[i])
 	}
-	return users
+	return list
 }
 
 func noLevel(u *directory.User)    { u.AccessLevel = "" }
@@ -178,6 +178,10 @@ func TestHeldSnapshotLeavesTheRecordAsItWas(t *testing.T) {
 	r.sync(c, account("1"), auditor("2"))
 	accounts, monitors := r.accounts(c, false), r.monitors(c)
 	require.Equal(t, Failing, monitors[AccessRemovedOnExit].State)
+	for code, m := range monitors {
+		m.add("sync 2 is held, and not judged")
+		monitors[code] = m
+	}
 
 	r.clock.Advance(time.Hour)
 	users := []directory.User{auditor("2")}

@@ -276,6 +276,12 @@ func (r *record) dump() string {
 	return all.String()
 }
 
+// ImportRoster imports a roster, whatever it changes.
+func (r *record) ImportRoster(ctx context.Context, organization string, people []Person) error {
+	_, err := r.DB.ImportRoster(ctx, organization, people, true)
+	return err
+}
+
 func (r *record) reload(c Connection) Connection {
 	r.t.Helper()
 	c, err := r.ConnectionByID(r.ctx, c.ID)

@@ -36,12 +36,8 @@ func (d *DB) Pending(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var begun bool
-	if err := d.sql.GetContext(ctx, &begun, `SELECT to_regclass('goose_db_version') IS NOT NULL`); err != nil {
-		return 0, fmt.Errorf("read the schema's version: %w", err)
-	}
-	if !begun {
-		return len(provider.ListSources()), nil
+	if begun, err := d.migrated(ctx); err != nil || !begun {
+		return len(provider.ListSources()), err
 	}
 	statuses, err := provider.Status(ctx)
 	if err != nil {
@@ -63,11 +59,23 @@ func (d *DB) Newer(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if begun, err := d.migrated(ctx); err != nil || !begun {
+		return false, err
+	}
 	current, target, err := provider.GetVersions(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read the schema's version: %w", err)
 	}
 	return current > target, nil
+}
+
+// migrated says whether the database has ever been migrated. Otherwise to ask for
+// its version would make a table.
+func (d *DB) migrated(ctx context.Context) (begun bool, err error) {
+	if err := d.sql.GetContext(ctx, &begun, `SELECT to_regclass('goose_db_version') IS NOT NULL`); err != nil {
+		return false, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return begun, nil
 }
 
 func (d *DB) migrations() (*goose.Provider, error) {

@@ -37,7 +37,8 @@ type Monitor struct {
 	Code string
 	// State is what was found, Failing once a grace period has ended since, or
 	// NotEvaluable when what was found is too old by now.
-	State  MonitorState
+	State MonitorState
+	// Reason says why, and whether a later sync was not applied.
 	Reason string
 	// Sync and EvaluatedAt say which snapshot it speaks of.
 	Sync         int
@@ -58,6 +59,7 @@ var latestOutcomes = `
 		SELECT m.connection_id, c.name AS connection_name, c.state AS connection_state,
 			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
 			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, r.imported_at, overdue,
+			later.number AS later_number, later.outcome AS later_outcome,
 			CASE
 				WHEN ` + isStale + ` THEN 'stale'
 				WHEN o.code = '` + AccessRemovedOnExit + `' AND ` + isOldRoster + ` THEN 'roster'
@@ -72,7 +74,12 @@ var latestOutcomes = `
 			SELECT * FROM outcomes WHERE connection_id = m.connection_id AND code = m.code ORDER BY id DESC LIMIT 1
 		) o ON true
 		JOIN syncs s ON s.connection_id = m.connection_id AND s.number = o.number
-		LEFT JOIN rosters r ON r.organization_id = c.organization_id,
+		LEFT JOIN rosters r ON r.organization_id = c.organization_id
+		LEFT JOIN LATERAL (
+			SELECT number, outcome FROM syncs l
+			WHERE l.connection_id = c.id AND l.number > o.number AND c.last_number > o.number AND l.outcome <> 'running'
+			ORDER BY l.number DESC LIMIT 1
+		) later ON true,
 		LATERAL (
 			SELECT CASE WHEN o.due = 0 THEN 0 ELSE (
 				SELECT count(*) FROM findings f
@@ -97,7 +104,7 @@ func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, cond
 	var rows []monitorRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT connection_id, code, state, found, reason, number, evaluated_at,
-			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, imported_at
+			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, imported_at, later_number, later_outcome
 		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
 		now, argument); err != nil {
 		return nil, err
@@ -126,6 +133,9 @@ type monitorRow struct {
 	Overdue      int          `db:"overdue"`
 	ReadSince    time.Time    `db:"read_since"`
 	ImportedAt   *time.Time   `db:"imported_at"`
+	// The last sync that has ended since.
+	LaterNumber  *int     `db:"later_number"`
+	LaterOutcome *Outcome `db:"later_outcome"`
 }
 
 func (row monitorRow) monitor(now time.Time) Monitor {
@@ -147,7 +157,18 @@ func (row monitorRow) monitor(now time.Time) Monitor {
 	case "exit":
 		m.aged(row.Found, "somebody with an active account has left since; the next sync judges")
 	}
+	if m.State == row.Found && row.LaterNumber != nil {
+		m.add(laterReason(*row.LaterNumber, *row.LaterOutcome))
+	}
 	return m
+}
+
+// laterReason is what a later sync that was not applied means for an outcome.
+func laterReason(number int, outcome Outcome) string {
+	if outcome == Held {
+		return fmt.Sprintf("sync %d is held, and not judged", number)
+	}
+	return fmt.Sprintf("sync %d has failed since", number)
 }
 
 // aged says why a monitor no longer is what was found.
@@ -155,6 +176,13 @@ func (m *Monitor) aged(found MonitorState, reason string) {
 	if m.State != found {
 		m.Reason = fmt.Sprintf("%s; was %s", reason, found)
 	}
+}
+
+func (m *Monitor) add(reason string) {
+	if m.Reason != "" {
+		reason = m.Reason + "; " + reason
+	}
+	m.Reason = reason
 }
 
 // Finding is an account that does not pass a monitor.

@@ -29,16 +29,35 @@ type Roster struct {
 	People     []Person
 }
 
+// RosterChange is what an import makes of the roster that was there before.
+type RosterChange struct {
+	Added   int `db:"added"`
+	Removed int `db:"removed"`
+	// Returned is how many of those who had left, HadLeft, are employed again.
+	HadLeft  int `db:"had_left"`
+	Returned int `db:"returned"`
+}
+
+// ReturnedError is returned for a roster by which so many who had left are
+// employed again that it is rather one without its exits.
+type ReturnedError struct{ RosterChange }
+
+func (e *ReturnedError) Error() string {
+	return fmt.Sprintf("%d of %d people who had left are employed again", e.Returned, e.HadLeft)
+}
+
 // ImportRoster makes the people given the whole roster of an organization, in
 // one transaction: those not among them are no longer on it, and the exit
 // monitors of its connections are evaluated again on what was last synced. An
 // address that two people have, without regard to case, is ErrDuplicateAddress,
-// and the roster stays as it was. A second time imports and evaluates the same
-// again.
-func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person) error {
+// and one by which many are employed again a *ReturnedError, unless that is
+// accepted; the roster then stays as it was. A second time imports and evaluates
+// the same again.
+func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person, acceptReturns bool) (RosterChange, error) {
+	var change RosterChange
 	roster, err := jsonbPeople(people)
 	if err != nil {
-		return err
+		return change, err
 	}
 	err = d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		org, err := organizationID(ctx, tx, organization)
@@ -49,7 +68,16 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		if err != nil {
 			return err
 		}
-		if err := replaceRoster(ctx, tx, org, roster, now); err != nil {
+		if err := beginRoster(ctx, tx, org, now); err != nil {
+			return err
+		}
+		if change, err = compareRoster(ctx, tx, org, roster, now); err != nil {
+			return err
+		}
+		if !acceptReturns && DefaultHold().stops(change.Returned, change.HadLeft) {
+			return &ReturnedError{change}
+		}
+		if err := replaceRoster(ctx, tx, org, roster); err != nil {
 			return err
 		}
 		if err := setBased(ctx, tx); err != nil {
@@ -63,17 +91,34 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		return nil
 	})
 	if isUniqueViolation(err) {
-		return ErrDuplicateAddress
+		err = ErrDuplicateAddress
 	}
+	return change, err
+}
+
+// beginRoster says when a roster is imported, and makes others wait for it.
+func beginRoster(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO rosters (organization_id, imported_at) VALUES ($1, $2)
+		ON CONFLICT (organization_id) DO UPDATE SET imported_at = excluded.imported_at`, org, now)
 	return err
 }
 
-func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString, now time.Time) error {
-	if _, err := tx.ExecContext(ctx, `
-		INSERT INTO rosters (organization_id, imported_at) VALUES ($1, $2)
-		ON CONFLICT (organization_id) DO UPDATE SET imported_at = excluded.imported_at`, org, now); err != nil {
-		return err
-	}
+func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString, now time.Time) (RosterChange, error) {
+	var change RosterChange
+	err := tx.GetContext(ctx, &change, `
+		SELECT count(*) FILTER (WHERE p.listed IS NULL) AS added, count(*) FILTER (WHERE r.listed IS NULL) AS removed,
+			count(*) FILTER (WHERE p.exited_at <= $3) AS had_left,
+			count(*) FILTER (WHERE p.exited_at <= $3 AND r.listed AND coalesce(r.exited_at, 'infinity') > $3) AS returned
+		FROM (
+			SELECT lower(email) AS email, exited_at, true AS listed FROM people WHERE organization_id = $1
+		) p FULL JOIN (
+			SELECT lower(email) AS email, exited_at, true AS listed FROM jsonb_to_recordset($2) AS r (email text, exited_at timestamptz)
+		) r USING (email)`, org, roster, now)
+	return change, err
+}
+
+func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString) error {
 	if _, err := tx.ExecContext(ctx, `
 		WITH addresses AS (DELETE FROM person_addresses WHERE organization_id = $1)
 		DELETE FROM people WHERE organization_id = $1`, org); err != nil {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,61 @@ func TestImportReplacesTheWholeRosterOfOneOrganization(t *testing.T) {
 	roster, err := r.Roster(r.ctx, "default")
 	require.NoError(t, err)
 	require.Empty(t, roster.People)
+}
+
+// A file whose exits are missing has everybody employed who has left.
+func TestARosterByWhichManyAreEmployedAgainIsRefused(t *testing.T) {
+	t.Parallel()
+	gone := ago(time.Hour)
+	staff := func(n, left int) []Person {
+		people := make([]Person, n)
+		for i := range people {
+			people[i].Email = fmt.Sprintf("User%d@example.com", i)
+			if i < left {
+				people[i].ExitedAt = gone
+			}
+		}
+		return people
+	}
+	for name, test := range map[string]struct {
+		before, after []Person
+		refused       bool
+		change        RosterChange
+	}{
+		"all of 6": {staff(9, 6), staff(9, 0), true, RosterChange{HadLeft: 6, Returned: 6}},
+		"5":        {staff(9, 5), staff(9, 0), false, RosterChange{HadLeft: 5, Returned: 5}},
+		"7 of 20":  {staff(20, 20), staff(20, 13), true, RosterChange{HadLeft: 20, Returned: 7}},
+		"6 of 20":  {staff(20, 20), staff(20, 14), false, RosterChange{HadLeft: 20, Returned: 6}},
+		"exits that are to come": {staff(9, 9), each(staff(9, 0), func(p *Person) { p.ExitedAt = ago(-time.Hour) }), true,
+			RosterChange{HadLeft: 9, Returned: 9}},
+		"other exits, as past": {staff(9, 9), each(staff(9, 0), func(p *Person) { p.ExitedAt = ago(2 * time.Hour) }), false, RosterChange{HadLeft: 9}},
+		"no longer listed":     {staff(9, 9), staff(1, 1), false, RosterChange{HadLeft: 9, Removed: 8}},
+		"written otherwise":    {staff(9, 9), each(staff(9, 9), func(p *Person) { p.Email = strings.ToUpper(p.Email) }), false, RosterChange{HadLeft: 9}},
+		"the first":            {nil, staff(9, 9), false, RosterChange{Added: 9}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			require.NoError(t, r.ImportRoster(r.ctx, "default", test.before))
+			r.sync(c, account("1"))
+			before := r.dump()
+			change, err := r.DB.ImportRoster(r.ctx, "default", test.after, false)
+			require.Equal(t, test.change, change)
+			if !test.refused {
+				require.NoError(t, err)
+				return
+			}
+			require.Equal(t, &ReturnedError{test.change}, err)
+			require.Equal(t, before, r.dump())
+			change, err = r.DB.ImportRoster(r.ctx, "default", test.after, true)
+			require.NoError(t, err)
+			require.Equal(t, test.change, change)
+			change, err = r.DB.ImportRoster(r.ctx, "default", test.after, false)
+			require.NoError(t, err)
+			require.Zero(t, change.Returned, "nobody returns twice")
+		})
+	}
 }
 
 func TestAnImportJudgesWhatWasLastSynced(t *testing.T) {

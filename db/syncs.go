@@ -91,8 +91,8 @@ func beginSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string,
 	return s, err
 }
 
-// FailSync records that the sync of a key was not completed, and the state
-// that puts its connection in. A sync that ended before is left as it ended,
+// FailSync records that the sync of a key was not completed, and the state that
+// its connection is in from then on. A sync that ended before is left as it ended,
 // and so is its connection.
 func (d *DB) FailSync(ctx context.Context, connectionID int64, key string, trigger Trigger, code, reason string, becomes StateChange) (Sync, error) {
 	var s Sync

@@ -20,15 +20,15 @@ type ConnectionsIn struct {
 	Source string `db:"source"`
 	State  State  `db:"state"`
 	Count  int    `db:"count"`
-	// Stale is how many of them have had no sync applied for so long, three
-	// intervals, that their monitors prove nothing any more. It is 0 for those
+	// Stale is how many of them have had no sync applied for so long that their
+	// monitors prove nothing any more (see Monitors). It is 0 for those
 	// that were disconnected.
 	Stale int `db:"stale"`
 	// Held is how many of them wait for a person to accept what their last
 	// sync would remove.
 	Held int `db:"held"`
-	// OldestAge is how long ago the applied sync began to read, of the one where that is
-	// the longest. One without an applied sync counts from when it was made.
+	// OldestAge is how long ago the oldest applied sync among theirs began to
+	// read. A connection without one counts from when it was made.
 	OldestAge time.Duration `db:"-"`
 }
 

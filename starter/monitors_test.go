@@ -234,6 +234,27 @@ func TestStaffImportReplacesTheRoster(t *testing.T) {
 	require.Equal(t, "canary3@example.com", people[0]["email"])
 }
 
+func TestARosterWithoutItsExitsIsNotImported(t *testing.T) {
+	t.Parallel()
+	c, org := shared.cli(t), "org-exits"
+	roster := func(exit string) string {
+		all := rosterHeader
+		for i := range 8 {
+			all += fmt.Sprintf("canary%d@example.com,Canary,%s,\n", i, exit)
+		}
+		return file(t, all)
+	}
+	c.ok("staff", "import", roster("2025-01-31"), "--org", org)
+	failed := c.refuse(8, "held", "staff", "import", roster(""), "--org", org)
+	require.Contains(t, failed.Message, "8 of 8 people who had left are employed again")
+	require.Contains(t, failed.Hint, "--accept-returns")
+	require.NotNil(t, ask[[]map[string]any](c, "staff", "list", "--org", org)[0]["exited_at"])
+
+	imported := ask[map[string]any](c, "staff", "import", roster(""), "--org", org, "--accept-returns")
+	require.EqualValues(t, 8, imported["returned"])
+	require.Contains(t, c.ok("staff", "import", roster(""), "--org", org).stdout, "0 are new, 0 no longer listed, 0 who had left are employed again")
+}
+
 func TestAMalformedRosterIsNotImported(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ roster, where string }{

@@ -28,6 +28,7 @@ func newStaff(a *app) *cobra.Command {
 
 func newStaffImport(a *app) *cobra.Command {
 	var organization string
+	var acceptReturns bool
 	cmd := &cobra.Command{
 		Use:   "import FILE.csv",
 		Short: "Replace the staff roster of an organization",
@@ -39,21 +40,23 @@ first row names the columns:
   exited_at  RFC 3339 time or date (its beginning, in UTC); empty while employed
   aliases    optional; other e-mail addresses or usernames, separated by ";"
 
-Nothing is imported when any row is wrong. A roster older than 7 days proves
-nothing, so import it regularly. The monitors of all connections of the organization are
-evaluated again on what was last synced.`,
+Nothing is imported when any row is wrong, or when many who had left are employed
+again: a file whose exits are missing would make monitors pass. A roster older than 7 days proves
+nothing, so import it regularly. The monitors of all connections of the
+organization are evaluated again on what was last synced.`,
 		Example: `  starter staff import staff.csv
   hr-export | starter staff import - --org acme`,
 		Args: one("one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.importStaff(cmd.Context(), args[0], organization)
+			return a.importStaff(cmd.Context(), args[0], organization, acceptReturns)
 		},
 	}
+	cmd.Flags().BoolVar(&acceptReturns, "accept-returns", false, "import although many who had left are employed again")
 	cmd.Flags().StringVar(&organization, "org", "default", "organization whose roster it is")
 	return cmd
 }
 
-func (a *app) importStaff(ctx context.Context, file, organization string) error {
+func (a *app) importStaff(ctx context.Context, file, organization string, acceptReturns bool) error {
 	people, err := a.readRoster(ctx, file)
 	if err != nil {
 		return err
@@ -63,7 +66,12 @@ func (a *app) importStaff(ctx context.Context, file, organization string) error 
 		return err
 	}
 	a.say("Importing %d people into organization %s", len(people), output.Clean(organization))
-	if err := record.ImportRoster(ctx, organization, people); err != nil {
+	change, err := record.ImportRoster(ctx, organization, people, acceptReturns)
+	if e, ok := errors.AsType[*db.ReturnedError](err); ok {
+		return &failure{Code: "held", Message: file + ": " + e.Error(),
+			Hint: "nothing was imported; where the exits are missing, mend the file; where it is right, import it with --accept-returns"}
+	}
+	if err != nil {
 		return err
 	}
 	routes, err := record.PendingRoutesOf(ctx, organization)
@@ -78,10 +86,14 @@ func (a *app) importStaff(ctx context.Context, file, organization string) error 
 		}
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, map[string]any{"organization": organization, "people": len(people), "with_exit": left})
+		return output.WriteJSON(a.out, map[string]any{
+			"organization": organization, "people": len(people), "with_exit": left,
+			"added": change.Added, "removed": change.Removed, "returned": change.Returned,
+		})
 	}
-	a.tell("Imported %d people of organization %s, %d of them with an exit. The monitors were evaluated again: `starter list`.",
-		len(people), organization, left)
+	a.tell("Imported %d people of organization %s, %d of them with an exit: %d are new, %d no longer listed, %d who had left are employed again.",
+		len(people), organization, left, change.Added, change.Removed, change.Returned)
+	a.tell("The monitors were evaluated again: `starter list`.")
 	return nil
 }
 

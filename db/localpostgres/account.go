@@ -76,7 +76,7 @@ func (a *account) prepare(cmd *exec.Cmd, workDir string) *exec.Cmd {
 	return cmd
 }
 
-// Reaches tells whether the account can use what is in a folder. Only trying
+// reaches tells whether the account can use what is in a folder. Only trying
 // tells: access lists and mounts count as well as the modes of all parents.
 func (a *account) reaches(dir string) bool {
 	return a.prepare(exec.Command("/bin/sh", "-c", ":"), dir).Run() == nil

@@ -15,7 +15,7 @@ import (
 
 const minimumMajor = 14
 
-// Binaries are the programs of one PostgreSQL installation.
+// binaries are the programs of one PostgreSQL installation.
 type binaries struct {
 	dir     string
 	version string
@@ -43,7 +43,7 @@ func versionsInWords(versions []string) string {
 	return "version " + strings.Join(versions, ", ")
 }
 
-// FindBinaries chooses an installation that the account can run, of the given
+// findBinaries chooses an installation that the account can run, of the given
 // major version unless that is empty. It fetches one when none is installed.
 func findBinaries(ctx context.Context, config Config, account *account, major string) (*binaries, error) {
 	var versions []string
@@ -80,7 +80,7 @@ func (c Config) installed() []string {
 	return installedDirs()
 }
 
-// InstalledDirs are the folders that hold the programs, those on PATH first and
+// installedDirs are the folders that hold the programs, those on PATH first and
 // then the newest version of each kind of installation.
 func installedDirs() []string {
 	var dirs []string
@@ -155,7 +155,7 @@ func hasPrograms(dir string) bool {
 
 var versionNumber = regexp.MustCompile(`\(PostgreSQL\) ([0-9]+)`)
 
-// Inspect runs the program as the account, which shows as well whether the account
+// inspect runs the program as the account, which shows as well whether the account
 // may.
 func inspect(ctx context.Context, account *account, dir string) (*binaries, error) {
 	program := filepath.Join(dir, "postgres")

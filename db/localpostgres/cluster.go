@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// CreateCluster makes the data folder aside and moves it into place when it is
+// createCluster makes the data folder aside and moves it into place when it is
 // complete, so that data that is there is always whole.
 func createCluster(ctx context.Context, config Config, place *place, binaries *binaries) error {
 	config.progress("creating the PostgreSQL %s data in %s", binaries.version, place.dir)

@@ -23,7 +23,7 @@ const (
 
 var fetchedMajor, _, _ = strings.Cut(string(fetchedVersion), ".")
 
-// Fetch gets PostgreSQL's programs from the library's repository, or finds those
+// fetch gets PostgreSQL's programs from the library's repository, or finds those
 // that were fetched before.
 func fetch(ctx context.Context, config Config, account *account) (*binaries, error) {
 	cache, err := fetchCache(config, account)
@@ -61,7 +61,7 @@ func fetchCache(config Config, account *account) (string, error) {
 	return sharedHome, makeReachable(sharedHome)
 }
 
-// FetchInto puts the programs into root, whole or not at all.
+// fetchInto puts the programs into root, whole or not at all.
 func fetchInto(ctx context.Context, config Config, root string) error {
 	config.progress("fetching PostgreSQL %s, once", fetchedVersion)
 	work, err := os.MkdirTemp(filepath.Dir(root), "fetching-*")

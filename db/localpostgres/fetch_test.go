@@ -13,7 +13,7 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// Repository serves an archive whose programs hand over to the installed ones, and
+// repository serves an archive whose programs hand over to the installed ones, and
 // counts how often it is asked for.
 func repository(t *testing.T) (address string, asked *atomic.Int32) {
 	t.Helper()

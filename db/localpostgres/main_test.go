@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// OwnServer starts a server, says on which port and never stops it.
+// ownServer starts a server, says on which port and never stops it.
 func ownServer(dir string) {
 	server, err := Start(context.Background(), Config{Dir: dir})
 	if err != nil {
@@ -34,7 +34,7 @@ func ownServer(dir string) {
 	<-server.Done()
 }
 
-// StartOwner runs ownServer in another process and returns the server's process
+// startOwner runs ownServer in another process and returns the server's process
 // number.
 func startOwner(t *testing.T, dir string) (owner *exec.Cmd, server int) {
 	t.Helper()
@@ -65,7 +65,7 @@ func startOwner(t *testing.T, dir string) (owner *exec.Cmd, server int) {
 	return owner, server
 }
 
-// ReachableDir is a folder that every user can enter; those of t.TempDir are closed
+// reachableDir is a folder that every user can enter; those of t.TempDir are closed
 // to others than the one who runs the tests.
 func reachableDir(t *testing.T) string {
 	t.Helper()

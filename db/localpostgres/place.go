@@ -32,7 +32,7 @@ type place struct {
 	lock    *localprocess.Lock
 }
 
-// OpenPlace finds or makes the place for dir, takes its lock, and ends a server
+// openPlace finds or makes the place for dir, takes its lock, and ends a server
 // that an earlier program left running there.
 func openPlace(ctx context.Context, dir string) (*place, error) {
 	if err := makeReachable(dir); err != nil {
@@ -57,7 +57,7 @@ func openPlace(ctx context.Context, dir string) (*place, error) {
 	return p, nil
 }
 
-// MakeReachable opens a folder that it creates to other users, whatever the umask;
+// makeReachable opens a folder that it creates to other users, whatever the umask;
 // the files in it have modes of their own.
 func makeReachable(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
@@ -131,7 +131,7 @@ func (p *place) passwordFile() string { return filepath.Join(p.home, passwordNam
 func (p *place) moved() bool          { return p.home != p.dir }
 func (p *place) close()               { p.lock.Release() }
 
-// DataVersion is the major version that the data was made by, empty when there is
+// dataVersion is the major version that the data was made by, empty when there is
 // none. Data in a home that dir does not link to was left by a dir that has been
 // deleted, and its owner wants it no more.
 func (p *place) dataVersion() (string, error) {
@@ -192,7 +192,7 @@ func (p *place) writePassword() (string, error) {
 	return password, os.WriteFile(p.passwordFile(), []byte(password+"\n"), 0o600)
 }
 
-// Remove deletes everything, wherever it lies.
+// remove deletes everything, wherever it lies.
 func (p *place) remove() error {
 	return errors.Join(os.RemoveAll(p.home), os.RemoveAll(p.dir))
 }

@@ -53,7 +53,7 @@ func (w *watchdog) watch(pid int) error {
 	return err
 }
 
-// Release must come after the server has been waited for: from then on its
+// release must come after the server has been waited for: from then on its
 // number may belong to somebody else. A watchdog that never got a number takes
 // the line for one, fails to kill it, and exits.
 func (w *watchdog) release() {

@@ -35,7 +35,7 @@ var (
 	sumFile []byte
 )
 
-// BuildProgram returns the program built from the pinned source, building it if
+// buildProgram returns the program built from the pinned source, building it if
 // nobody has yet. Programs that want it at the same time wait for one another.
 func buildProgram(ctx context.Context, config Config) (string, error) {
 	cache := config.BuildCache
@@ -79,7 +79,7 @@ func isProgram(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o100 != 0
 }
 
-// BuildInto builds aside and renames, so that a program that is there is whole.
+// buildInto builds aside and renames, so that a program that is there is whole.
 func buildInto(ctx context.Context, config Config, cache, dir, program string) error {
 	goTool, err := findGo()
 	if err != nil {

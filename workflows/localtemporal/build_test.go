@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FakeGo puts a go on PATH that records how it was run in the returned file and
+// fakeGo puts a go on PATH that records how it was run in the returned file and
 // then runs the script's next lines, with the output file in $out.
 func fakeGo(t *testing.T, script string) (record string) {
 	t.Helper()

@@ -179,7 +179,7 @@ func (s *Server) awaitReady(ctx context.Context, config Config, ports ports) err
 	return nil
 }
 
-// Until repeats a check until it succeeds, the server ends or ctx does.
+// until repeats a check until it succeeds, the server ends or ctx does.
 func (s *Server) until(ctx context.Context, check func(context.Context) error) error {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// OwnServer starts a server, says its process number and never stops it.
+// ownServer starts a server, says its process number and never stops it.
 func ownServer(dir string) {
 	server, err := Start(context.Background(), Config{Dir: dir})
 	if err != nil {

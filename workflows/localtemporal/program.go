@@ -12,7 +12,7 @@ import (
 // pinned source, which is therefore built with a later driver.
 var oldestUsable = [2]int{1, 7}
 
-// FindProgram is the temporal program on PATH when it is new enough, else one that
+// findProgram is the temporal program on PATH when it is new enough, else one that
 // is built from the pinned source.
 func findProgram(ctx context.Context, config Config) (string, error) {
 	path, err := exec.LookPath("temporal")
