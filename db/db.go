@@ -126,36 +126,6 @@ func (d *DB) Close() error { return errors.Join(d.sql.Close(), d.renewals.Close(
 // Ping makes sure that PostgreSQL answers. It changes nothing.
 func (d *DB) Ping(ctx context.Context) error { return d.sql.PingContext(ctx) }
 
-// UnavailableError says that no usable PostgreSQL answers at an address.
-type UnavailableError struct {
-	Address string
-	Cause   error
-}
-
-func (e *UnavailableError) Error() string {
-	if e.Refused() {
-		return fmt.Sprintf("PostgreSQL at %s refuses: %v", e.Address, e.Cause)
-	}
-	return fmt.Sprintf("no PostgreSQL at %s: %v", e.Address, e.Cause)
-}
-
-// Refused says that PostgreSQL answered, and what it answered is why.
-func (e *UnavailableError) Refused() bool {
-	_, answered := errors.AsType[*pq.Error](e.Cause)
-	return answered
-}
-
-func (e *UnavailableError) Unwrap() error { return e.Cause }
-
-// address is the part of a database URL that may be shown.
-func address(databaseURL string) string {
-	u, err := url.Parse(databaseURL)
-	if err != nil || u.Host == "" {
-		return "the address in DATABASE_URL"
-	}
-	return u.Host + u.Path
-}
-
 // recorded is a time as Postgres keeps it, so that what is returned equals
 // what is read back.
 func recorded(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -29,7 +29,8 @@ func (d *DB) EnableMonitors(ctx context.Context, connectionID int64) error {
 		if err := setBased(ctx, tx); err != nil {
 			return err
 		}
-		return evaluateAgain(ctx, tx, connection, codes, now)
+		_, err = evaluateAgain(ctx, tx, connection, codes, now)
+		return err
 	})
 }
 
@@ -37,15 +38,16 @@ func (d *DB) EnableMonitors(ctx context.Context, connectionID int64) error {
 // enabled monitor for a sync, with its findings, and gives notice of those whose
 // state is another. A finding keeps its "since" for as long as its state stays.
 func evaluateMonitors(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) error {
-	return evaluate(ctx, tx, connectionID, number, func(enabledMonitor) bool { return true }, now)
+	_, err := evaluate(ctx, tx, connectionID, number, func(enabledMonitor) bool { return true }, now)
+	return err
 }
 
 // evaluateAgain judges the accounts of the last applied sync, if there was
-// one, by what is known now. One that is too old to prove anything is not
-// judged again.
-func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, codes []string, now time.Time) error {
+// one, by what is known now, and returns how many monitors did. One that is too
+// old to prove anything is not judged again.
+func evaluateAgain(ctx context.Context, tx *sqlx.Tx, connection Connection, codes []string, now time.Time) (evaluated int, err error) {
 	if connection.AppliedSync == 0 || len(codes) == 0 {
-		return nil
+		return 0, nil
 	}
 	return evaluate(ctx, tx, connection.ID, connection.AppliedSync, func(m enabledMonitor) bool {
 		return slices.Contains(codes, m.Code) && (!m.Stale || m.Was == "")
@@ -68,18 +70,19 @@ type enabledMonitor struct {
 	GroupsUnread bool `db:"groups_unread"`
 	// ReadSince is how old what the sync to judge has read is, and Stale says that
 	// it proves nothing any more. Without that sync there is neither, an error.
-	ReadSince time.Time `db:"read_since"`
-	Stale     bool      `db:"stale"`
+	ReadSince    time.Time `db:"read_since"`
+	EverySeconds int64     `db:"every_seconds"`
+	Stale        bool      `db:"stale"`
 	// RosterAt is when the organization's staff roster was imported, if one was.
 	RosterAt *time.Time `db:"roster_at"`
 }
 
-func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(enabledMonitor) bool, now time.Time) error {
+func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(enabledMonitor) bool, now time.Time) (evaluated int, err error) {
 	var monitors []enabledMonitor
 	if err := tx.SelectContext(ctx, &monitors, `
 		SELECT m.connection_id, c.organization_id, exit_grace_seconds, code, groups_unread,
 			(SELECT imported_at FROM rosters r WHERE r.organization_id = c.organization_id) AS roster_at,
-			`+readSince+` AS read_since, `+isStale+` AS stale,
+			`+readSince+` AS read_since, `+interval+` AS every_seconds, `+isStale+` AS stale,
 			coalesce((
 				SELECT state FROM outcomes o WHERE o.connection_id = m.connection_id AND o.code = m.code ORDER BY id DESC LIMIT 1
 			), '') AS was,
@@ -92,17 +95,18 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 		LEFT JOIN syncs s ON s.connection_id = m.connection_id AND s.number = $3
 		WHERE m.connection_id = $2 ORDER BY code`,
 		now, connectionID, number); err != nil {
-		return err
+		return 0, err
 	}
 	for _, m := range monitors {
 		if !chosen(m) {
 			continue
 		}
 		if err := m.evaluate(ctx, tx, number, now); err != nil {
-			return fmt.Errorf("evaluate %s: %w", m.Code, err)
+			return 0, fmt.Errorf("evaluate %s: %w", m.Code, err)
 		}
+		evaluated++
 	}
-	return nil
+	return evaluated, nil
 }
 
 func (m enabledMonitor) evaluate(ctx context.Context, tx *sqlx.Tx, number int, now time.Time) error {
@@ -134,7 +138,7 @@ func (m enabledMonitor) evaluate(ctx context.Context, tx *sqlx.Tx, number int, n
 func (m enabledMonitor) vacuous(v verdict, now time.Time) string {
 	switch {
 	case m.Stale:
-		return staleReason(now.Sub(m.ReadSince))
+		return staleReason(now.Sub(m.ReadSince), m.EverySeconds)
 	case v.byRoster:
 		return rosterReason(m.RosterAt, now)
 	}

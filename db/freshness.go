@@ -21,9 +21,13 @@ const (
 // that, however late it was applied. Before, it may have waited for its turn.
 const readSince = `coalesce(s.read_since, s.started_at)`
 
+// interval is by which the sync s of the connection c grows old, in seconds: one
+// that was made longer since makes it no younger.
+const interval = `least(c.every_seconds, s.every_seconds)`
+
 // isStale is a condition: at the time $1 the sync s of the connection c proves
-// nothing any more. An interval that was made longer since makes it no younger.
-var isStale = notWithin(readSince, fmt.Sprintf(`least(%d * least(c.every_seconds, s.every_seconds), %d)`, staleAfter, seconds(snapshotMaxAge)))
+// nothing any more.
+var isStale = notWithin(readSince, fmt.Sprintf(`least(%d * %s, %d)`, staleAfter, interval, seconds(snapshotMaxAge)))
 
 // isOldRoster is a condition: at the time $1 the roster r proves nothing any more.
 var isOldRoster = notWithin(`r.imported_at`, fmt.Sprint(seconds(rosterMaxAge)))
@@ -35,8 +39,9 @@ func notWithin(t, seconds string) string {
 		t, seconds, int64(maxFuture.Seconds()))
 }
 
-// staleReason is why a sync proves nothing whose reading began so long ago.
-func staleReason(age time.Duration) string {
+// staleReason is why a sync of an interval proves nothing whose reading began so
+// long ago.
+func staleReason(age time.Duration, everySeconds int64) string {
 	const read = "what the last applied sync read is "
 	switch {
 	case age < 0:
@@ -44,15 +49,19 @@ func staleReason(age time.Duration) string {
 	case age > snapshotMaxAge:
 		return read + "older than " + days(snapshotMaxAge)
 	}
-	return fmt.Sprintf("%solder than %d intervals", read, staleAfter)
+	every := time.Duration(everySeconds) * time.Second
+	return fmt.Sprintf("%solder than %d of its intervals, of %s", read, staleAfter, every)
 }
+
+// NoRoster is the reason of an exit monitor without a staff roster.
+const NoRoster = "there is no staff roster"
 
 // rosterReason is why a roster, nil where there is none, proves nothing at a
 // time, or "".
 func rosterReason(importedAt *time.Time, now time.Time) string {
 	switch {
 	case importedAt == nil:
-		return "there is no staff roster"
+		return NoRoster
 	case importedAt.Sub(now) > maxFuture:
 		return "the staff roster is dated in the future"
 	case now.Sub(*importedAt) > rosterMaxAge:

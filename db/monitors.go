@@ -58,7 +58,7 @@ var latestOutcomes = `
 	FROM (
 		SELECT m.connection_id, c.name AS connection_name, c.state AS connection_state,
 			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
-			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, r.imported_at, overdue,
+			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, ` + interval + ` AS every_seconds, r.imported_at, overdue,
 			later.number AS later_number, later.outcome AS later_outcome,
 			CASE
 				WHEN ` + isStale + ` THEN 'stale'
@@ -104,7 +104,7 @@ func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, cond
 	var rows []monitorRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT connection_id, code, state, found, reason, number, evaluated_at,
-			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, imported_at, later_number, later_outcome
+			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, every_seconds, imported_at, later_number, later_outcome
 		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
 		now, argument); err != nil {
 		return nil, err
@@ -132,6 +132,7 @@ type monitorRow struct {
 	Aged         string       `db:"aged"`
 	Overdue      int          `db:"overdue"`
 	ReadSince    time.Time    `db:"read_since"`
+	EverySeconds int64        `db:"every_seconds"`
 	ImportedAt   *time.Time   `db:"imported_at"`
 	// The last sync that has ended since.
 	LaterNumber  *int     `db:"later_number"`
@@ -146,7 +147,7 @@ func (row monitorRow) monitor(now time.Time) Monitor {
 	switch row.Aged {
 	case "stale":
 		age := now.Sub(row.ReadSince)
-		m.aged(row.Found, fmt.Sprintf("%s: %s", staleReason(age), age.Round(time.Second)))
+		m.aged(row.Found, fmt.Sprintf("%s: %s", staleReason(age, row.EverySeconds), age.Round(time.Second)))
 	case "roster":
 		m.aged(row.Found, rosterReason(row.ImportedAt, now))
 	case "another roster":

@@ -311,7 +311,7 @@ func TestOutcomeGrowsOld(t *testing.T) {
 		require.Len(t, monitors, 2)
 		for _, m := range monitors {
 			require.Equal(t, []any{NotEvaluable, 1}, []any{m.State, m.Sync})
-			require.Equal(t, "what the last applied sync read is older than 3 intervals: 18h0m0s; was passing", m.Reason)
+			require.Equal(t, "what the last applied sync read is older than 3 of its intervals, of 6h0m0s: 18h0m0s; was passing", m.Reason)
 		}
 		// A sync that fails makes nothing younger, nor does evaluating again.
 		_, err := r.FailSync(r.ctx, c.ID, r.key(), TriggerSchedule, "code", "words", StateChange{State: Active})
@@ -353,7 +353,7 @@ func TestAnOutcomeIsAsOldAsWhatItsSyncReadFirst(t *testing.T) {
 	r.clock.Advance(limit + time.Hour)
 	r.apply(c, key)
 	m := r.monitors(c)[UserMFAEnabled]
-	require.Equal(t, []any{NotEvaluable, "what the last applied sync read is older than 3 intervals"}, []any{m.State, m.Reason})
+	require.Equal(t, []any{NotEvaluable, "what the last applied sync read is older than 3 of its intervals, of 6h0m0s"}, []any{m.State, m.Reason})
 	require.Equal(t, 2, one[int](r, `SELECT count(*) FROM outcomes WHERE state = 'not_evaluable' AND number = $1`, s.Number), "it is recorded so, too")
 
 	key, s = r.stage(c, summary(users), users)
@@ -410,7 +410,7 @@ func TestWhatIsTooOldIsNotJudgedAgain(t *testing.T) {
 	r.clock.Advance(30 * 24 * time.Hour)
 	require.NoError(t, r.EnableMonitors(r.ctx, late.ID))
 	m := r.monitors(late)[UserMFAEnabled]
-	require.Equal(t, []any{NotEvaluable, "what the last applied sync read is older than 3 intervals"}, []any{m.State, m.Reason})
+	require.Equal(t, []any{NotEvaluable, "what the last applied sync read is older than 3 of its intervals, of 6h0m0s"}, []any{m.State, m.Reason})
 }
 
 // Whoever will have left by the next sync does not pass until then.

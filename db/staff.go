@@ -29,13 +29,17 @@ type Roster struct {
 	People     []Person
 }
 
-// RosterChange is what an import makes of the roster that was there before.
+// RosterChange is what an import makes of the roster that was there before, and
+// of outcomes.
 type RosterChange struct {
 	Added   int `db:"added"`
 	Removed int `db:"removed"`
 	// Returned is how many of those who had left, HadLeft, are employed again.
 	HadLeft  int `db:"had_left"`
 	Returned int `db:"returned"`
+	// Judged is how many connections' accounts were judged again, and Waiting how
+	// many others have to be synced first: they never were, or long ago.
+	Judged, Waiting int
 }
 
 // ReturnedError is returned for a roster by which so many who had left are
@@ -84,8 +88,14 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 			return err
 		}
 		for _, c := range connections {
-			if err := evaluateAgain(ctx, tx, c, []string{AccessRemovedOnExit}, now); err != nil {
+			judged, err := evaluateAgain(ctx, tx, c, []string{AccessRemovedOnExit}, now)
+			if err != nil {
 				return fmt.Errorf("connection %q: %w", c.Name, err)
+			}
+			if judged > 0 {
+				change.Judged++
+			} else {
+				change.Waiting++
 			}
 		}
 		return nil

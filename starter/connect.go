@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -67,8 +69,9 @@ TRUTO_API_TOKEN, or from a prompt.`,
 	f.StringVar(&o.clientID, "client-id", "", "id of the API client in Jamf Pro")
 	f.StringVar(&o.secretFile, "client-secret-file", "", `file of the client secret, "-" for standard input`)
 	f.StringVar(&o.scope, "scope", string(directory.ScopeAdmins), "admins, or everyone to read end users too")
-	f.DurationVar(&o.every, "every", 6*time.Hour, "time between syncs, from 10s")
-	f.DurationVar(&o.exitGrace, "exit-grace", 24*time.Hour, "how long after leaving a person's account may stay active")
+	o.every, o.exitGrace = 6*time.Hour, 24*time.Hour
+	f.Var((*duration)(&o.every), "every", "time between syncs, from 10s")
+	f.Var((*duration)(&o.exitGrace), "exit-grace", "how long after leaving a person's account may stay active")
 	f.StringVar(&o.organization, "org", "default", "organization whose staff roster applies")
 	f.IntVar(&o.hold.Percent, "hold-percent", db.DefaultHold().Percent, "hold a sync that removes or deactivates a larger share of the accounts than this, and more of them than --hold-count")
 	f.IntVar(&o.hold.Count, "hold-count", db.DefaultHold().Count, "hold a sync that removes or deactivates more accounts than this, and more than --hold-percent of them; one that does so to every full administrator is held as well")
@@ -77,6 +80,16 @@ TRUTO_API_TOKEN, or from a prompt.`,
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// checkOrganization refuses what --org cannot be. Organizations may be called as
+// companies are.
+func checkOrganization(name string) error {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if name == "" || name != strings.TrimSpace(name) || utf8.RuneCountInString(name) > 63 || strings.ContainsFunc(name, unprintable) {
+		return usagef("--org %q is no name for an organization: at most 63 characters of one line, without space around them", name)
+	}
+	return nil
+}
 
 func (a *app) connect(ctx context.Context, name string, o connectOptions) error {
 	if err := o.check(name); err != nil {
@@ -129,10 +142,8 @@ func (o connectOptions) check(name string) error {
 		return usagef("--exit-grace is not negative")
 	case o.hold.Percent < 0 || o.hold.Percent > 100 || o.hold.Count < 0 || o.hold == (db.Hold{}):
 		return usagef("--hold-percent is from 0 to 100 and --hold-count not negative, and one of them is not 0")
-	case o.organization == "":
-		return usagef("--org is not empty")
 	}
-	return nil
+	return checkOrganization(o.organization)
 }
 
 func (a *app) confirmAdmin(ctx context.Context, confirmed bool) error {

@@ -75,6 +75,11 @@ func (a *app) demo(ctx context.Context, c stack.Config, o demoOptions) error {
 	if o.accounts < 0 {
 		return usagef("--accounts is not negative")
 	}
+	ports := portsOf(c)
+	ports["jamf-port"] = o.port
+	if err := checkPorts(ports); err != nil {
+		return err
+	}
 	s, err := settings.Load()
 	if err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -11,6 +13,7 @@ import (
 
 	"jamf-access-review/db"
 	"jamf-access-review/db/localpostgres"
+	"jamf-access-review/db/localprocess"
 	"jamf-access-review/starter/output"
 	"jamf-access-review/starter/stack"
 	"jamf-access-review/worker/settings"
@@ -44,7 +47,34 @@ func addPorts(f *pflag.FlagSet, c *stack.Config) {
 	f.IntVar(&c.PostgresPort, "postgres-port", 15432, "port of PostgreSQL on loopback, 0 for any that is free")
 }
 
+// checkPorts refuses ports, by their flags, that nobody may have or that two would
+// have.
+func checkPorts(ports map[string]int) error {
+	flags := map[int]string{}
+	for _, flag := range slices.Sorted(maps.Keys(ports)) {
+		port := ports[flag]
+		if port == 0 {
+			continue
+		}
+		if port < 1024 || port > 65535 {
+			return usagef("--%s %d is not between 1024 and 65535", flag, port)
+		}
+		if other, taken := flags[port]; taken {
+			return usagef("--%s and --%s are both %d", other, flag, port)
+		}
+		flags[port] = flag
+	}
+	return nil
+}
+
+func portsOf(c stack.Config) map[string]int {
+	return map[string]int{"temporal-port": c.TemporalPort, "ui-port": c.UIPort, "postgres-port": c.PostgresPort}
+}
+
 func (a *app) dev(ctx context.Context, c stack.Config) error {
+	if err := checkPorts(portsOf(c)); err != nil {
+		return err
+	}
 	s, err := settings.Load()
 	if err != nil {
 		return err
@@ -89,6 +119,9 @@ func (a *app) startStack(ctx context.Context, s settings.Settings, c stack.Confi
 	st, err := stack.Start(ctx, s, c)
 	if taken, ok := errors.AsType[*localpostgres.PortInUseError](err); ok {
 		return nil, portTaken(taken.Port, taken.Purpose)
+	}
+	if used, ok := errors.AsType[*localprocess.InUseError](err); ok {
+		return nil, &failure{Code: "usage", Message: used.Error(), Hint: "it is another demo or dev; one beside it needs a home of its own: JAMF_ACCESS_HOME=DIR"}
 	}
 	return st, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
@@ -76,7 +77,8 @@ func stoppedWatching(connection, what string) *failure {
 func stopped(err error) error {
 	_, said := errors.AsType[*failure](err)
 	_, cancelled := errors.AsType[*serviceerror.Canceled](err)
-	if said || !cancelled && !errors.Is(err, context.Canceled) {
+	_, ended := errors.AsType[*exec.ExitError](err) // a program that this one ran
+	if said || !cancelled && !ended && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return &failure{Code: "unexpected", Message: "stopped before it was done", Hint: "`starter list` shows how connections are"}
@@ -140,6 +142,8 @@ func failureOf(err error) *failure {
 	case db.IsDenied(err):
 		return &failure{Code: "usage", Message: err.Error(),
 			Hint: "`starter migrate --grant-to ROLE`, run as the owner of the schema, grants what commands need"}
+	case db.IsLost(err):
+		return &failure{Code: string(directory.Unreachable), Message: "PostgreSQL went away: " + err.Error(), Hint: "is it running? Then try again"}
 	}
 	_, unavailable := errors.AsType[*serviceerror.Unavailable](err)
 	_, late := errors.AsType[*serviceerror.DeadlineExceeded](err)

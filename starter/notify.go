@@ -104,11 +104,12 @@ func (a *app) notifyAdd(ctx context.Context, name string, o notifyOptions) error
 
 // newSubscription also says whether its secret was made here.
 func (a *app) newSubscription(ctx context.Context, name string, o notifyOptions) (n db.NewSubscription, made bool, err error) {
+	if err := checkOrganization(o.organization); err != nil {
+		return n, false, err
+	}
 	switch {
 	case !validName.MatchString(name):
 		return n, false, usagef("%q is no name for a subscription: letters, digits, dots, dashes and underscores, at most 63", name)
-	case o.organization == "":
-		return n, false, usagef("--org is not empty")
 	case o.url != "" && o.urlFile != "":
 		return n, false, usagef("--url and --url-file do not go together")
 	case o.urlFile == "-" && o.secretFile == "-":

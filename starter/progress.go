@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -20,6 +22,10 @@ const (
 	progressInterval = 400 * time.Millisecond
 	progressTimeout  = time.Second
 	queryTimeout     = 3 * time.Second
+	// Nobody to do the work is mentioned sooner than somebody who does not: most
+	// often it is just being done.
+	absence = 2 * time.Second
+	silence = 5 * time.Second
 )
 
 // follow says, on standard error, what a workflow is doing, until it is
@@ -27,7 +33,7 @@ const (
 func (a *app) follow(ctx context.Context, t client.Client, workflowID string) *follower {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	f := &follower{app: a, temporal: t, workflowID: workflowID}
+	f := &follower{app: a, temporal: t, workflowID: workflowID, answered: time.Now()}
 	f.stop = func() {
 		cancel()
 		<-done
@@ -57,7 +63,10 @@ type follower struct {
 	doing      string
 	trouble    string
 	users      int
-	waits      int
+	// answered is when Temporal and a worker last answered.
+	answered time.Time
+	// quiet says that it was mentioned that they do not.
+	quiet bool
 }
 
 // look looks once. What cannot be seen is left out: the workflow itself is
@@ -68,28 +77,57 @@ func (f *follower) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), progressTimeout)
 	defer cancel()
 	description, err := f.temporal.DescribeWorkflowExecution(ctx, f.workflowID, "")
+	if _, missing := errors.AsType[*serviceerror.NotFound](err); missing {
+		return
+	}
 	if err != nil {
+		f.unanswered(silence, "waiting: Temporal does not answer")
 		return
 	}
 	for _, pending := range description.PendingActivities {
 		f.activity(pending)
 	}
-	if description.PendingWorkflowTask != nil && description.PendingWorkflowTask.State == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
+	if description.PendingWorkflowTask != nil || !f.query(ctx) {
 		f.waitForWorker(ctx)
 		return
 	}
-	f.query(ctx)
+	f.answered, f.quiet = time.Now(), false
 }
 
-func (f *follower) query(ctx context.Context) {
+// query asks the workflow what it is doing, and reports whether it answers.
+func (f *follower) query(ctx context.Context) bool {
 	answer, err := f.temporal.QueryWorkflow(ctx, f.workflowID, "", workflows.StatusQuery)
 	if err != nil {
-		return
+		return false
 	}
 	var status workflows.Status
 	if err := answer.Get(&status); err == nil {
 		f.says(status.Doing)
 	}
+	return true
+}
+
+// waitForWorker says so when nobody works on the task queue, or nobody who polls
+// it does.
+func (f *follower) waitForWorker(ctx context.Context) {
+	if f.quiet || time.Since(f.answered) < absence {
+		return
+	}
+	queue, err := f.temporal.DescribeTaskQueue(ctx, workflows.TaskQueue, enums.TASK_QUEUE_TYPE_WORKFLOW)
+	if err == nil && len(queue.Pollers) == 0 {
+		f.unanswered(absence, "waiting: no worker polls the task queue %q; start one: go run ./worker", workflows.TaskQueue)
+		return
+	}
+	f.unanswered(silence, "waiting: no worker has taken this yet; `starter doctor` looks at workers, and their logs say more")
+}
+
+// unanswered says once, after a time without an answer, who does not answer.
+func (f *follower) unanswered(after time.Duration, format string, args ...any) {
+	if f.quiet || time.Since(f.answered) < after {
+		return
+	}
+	f.quiet = true
+	f.app.say("  "+format, args...)
 }
 
 // says says what is being done, and which steps were taken to get there: they
@@ -133,15 +171,4 @@ func retrying(pending *workflow.PendingActivityInfo) string {
 		trouble += ", again at " + next.AsTime().UTC().Format(time.TimeOnly)
 	}
 	return trouble
-}
-
-// waitForWorker says so once when nobody works on the task queue.
-func (f *follower) waitForWorker(ctx context.Context) {
-	if f.waits++; f.waits != 5 {
-		return
-	}
-	queue, err := f.temporal.DescribeTaskQueue(ctx, workflows.TaskQueue, enums.TASK_QUEUE_TYPE_WORKFLOW)
-	if err == nil && len(queue.Pollers) == 0 {
-		f.app.say("  waiting: no worker polls the task queue %q; start one: go run ./worker", workflows.TaskQueue)
-	}
 }

@@ -74,18 +74,26 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 		return output.StreamJSON(a.out, converted(accounts, viewUser))
 	}
 	listed := 0
-	if err := output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("E-mail", 26), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Roles", 16)},
+	if err := output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("E-mail", 26), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Access", 12), output.Col("Roles", 16)},
 		converted(accounts, func(u db.Account) []string {
 			listed++
 			email := u.Email
 			if u.Kind != directory.Account {
 				email = strings.TrimSpace(email + " (" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")")
 			}
-			return []string{u.Username, email, string(u.Status), string(u.MFA), strings.Join(u.Roles, ", ")}
+			return []string{u.Username, email, string(u.Status), string(u.MFA), accessOf(u), strings.Join(u.Roles, ", ")}
 		})); err != nil || listed > 0 {
 		return err
 	}
 	return a.whyNobody(ctx, record, c, removed)
+}
+
+// accessOf is the access level, and the site that it is limited to.
+func accessOf(u db.Account) string {
+	if u.Site == "" {
+		return u.AccessLevel
+	}
+	return u.AccessLevel + " (" + u.Site + ")"
 }
 
 // whyNobody says why there is nobody to list.
@@ -115,11 +123,11 @@ func newChanges(a *app) *cobra.Command {
 		Short: "List what the syncs found different, oldest first",
 		Example: `  starter changes acme
   starter changes acme --since 2026-11-01
-  starter changes acme --since 72h -o json`,
+  starter changes acme --since 7d -o json`,
 		Args: named,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.changes(cmd.Context(), args[0], since) },
 	}
-	cmd.Flags().StringVar(&since, "since", "", "RFC 3339 time, date, or duration back from now")
+	cmd.Flags().StringVar(&since, "since", "", "time (RFC 3339, or UTC), date, or duration back from now")
 	return cmd
 }
 
@@ -154,12 +162,12 @@ func parseSince(since string) (time.Time, error) {
 	if since == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
 		if t, err := time.Parse(layout, since); err == nil {
 			return t, nil
 		}
 	}
-	if d, err := time.ParseDuration(since); err == nil && d >= 0 {
+	if d, err := parseDuration(since); err == nil && d >= 0 {
 		return time.Now().Add(-d), nil
 	}
 	return time.Time{}, usagef("--since %q is no RFC 3339 time, date or duration", since)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -22,6 +23,9 @@ var (
 	signing      = secretKind{"signing secret", "--secret-file", "JAMF_ACCESS_NOTIFY_SECRET"}
 )
 
+// maxSecret is longer than any secret is.
+const maxSecret = 8 << 10
+
 // secret reads a secret from a file ("-" is standard input), from its variable,
 // or from a prompt without echo.
 func (a *app) secret(ctx context.Context, kind secretKind, file string) (string, error) {
@@ -29,8 +33,13 @@ func (a *app) secret(ctx context.Context, kind secretKind, file string) (string,
 	if err != nil {
 		return "", err
 	}
-	if secret = strings.TrimSpace(secret); secret == "" {
+	secret = strings.TrimSpace(strings.TrimPrefix(secret, "\ufeff"))
+	switch {
+	case secret == "":
 		return "", usagef("the %s is empty", kind.name)
+	case len(secret) > maxSecret, strings.ContainsFunc(secret, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "", &failure{Code: "usage", Message: "what was given as " + kind.name + " is more than one line of text",
+			Hint: fmt.Sprintf("%s, or what is typed, is the %s and nothing else", kind.flag, kind.name)}
 	}
 	return secret, nil
 }

@@ -57,6 +57,9 @@ organization are evaluated again on what was last synced.`,
 }
 
 func (a *app) importStaff(ctx context.Context, file, organization string, acceptReturns bool) error {
+	if err := checkOrganization(organization); err != nil {
+		return err
+	}
 	people, err := a.readRoster(ctx, file)
 	if err != nil {
 		return err
@@ -89,11 +92,20 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 		return output.WriteJSON(a.out, map[string]any{
 			"organization": organization, "people": len(people), "with_exit": left,
 			"added": change.Added, "removed": change.Removed, "returned": change.Returned,
+			"judged": change.Judged, "waiting": change.Waiting,
 		})
 	}
 	a.tell("Imported %d people of organization %s, %d of them with an exit: %d are new, %d no longer listed, %d who had left are employed again.",
 		len(people), organization, left, change.Added, change.Removed, change.Returned)
-	a.tell("The monitors were evaluated again: `starter list`.")
+	switch {
+	case change.Judged+change.Waiting == 0:
+		a.tell("No connection of this organization has the exit monitor: `starter connect NAME --org %s` makes one.", output.Clean(organization))
+	case change.Waiting == 0:
+		a.tell("The exit monitors of %d connections were evaluated again: `starter list`.", change.Judged)
+	default:
+		a.tell("The exit monitors of %d connections were evaluated again. %d others have to be synced first, as `starter list` shows: by themselves, or with `starter resync`.",
+			change.Judged, change.Waiting)
+	}
 	return nil
 }
 

@@ -71,22 +71,30 @@ func (a *app) statusNow(ctx context.Context, name string) (statusView, error) {
 	return v, nil
 }
 
+// Who does not answer, instead of what the workflow is doing.
+const (
+	temporalSilent = "not known: Temporal does not answer"
+	workerSilent   = "not known: no worker answers; starter doctor looks for the cause"
+)
+
 // doing asks the workflow what it is doing; ended says what to do where it does
-// not run. Both are "" when Temporal or the worker does not answer: the record
-// still tells the rest.
+// not run. Where Temporal or the worker does not answer the record still tells the
+// rest.
 func (a *app) doing(ctx context.Context, o db.Overview) (doing, ended string) {
 	t, err := a.temporal(ctx)
 	if err != nil {
-		return "", ""
+		return temporalSilent, ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	w, err := doctor.FindWorkflow(ctx, t, o)
 	switch {
 	case err != nil:
-		return "", ""
+		return temporalSilent, ""
 	case w.Revive != "":
 		return "", "its workflow does not run: somebody ended it; " + w.Revive
+	case w.Found == nil:
+		return "", "" // it is about to begin
 	}
 	for _, pending := range w.Found.GetPendingActivities() {
 		if trouble := retrying(pending); trouble != "" {
@@ -95,11 +103,11 @@ func (a *app) doing(ctx context.Context, o db.Overview) (doing, ended string) {
 	}
 	answer, err := t.QueryWorkflow(ctx, w.ID, "", workflows.StatusQuery)
 	if err != nil {
-		return "", ""
+		return workerSilent, ""
 	}
 	var status workflows.Status
 	if err := answer.Get(&status); err != nil {
-		return "", ""
+		return workerSilent, ""
 	}
 	return status.Doing, ""
 }

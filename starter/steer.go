@@ -58,8 +58,11 @@ func newReschedule(a *app) *cobra.Command {
 		Example: `  starter reschedule acme --every 1h`,
 		Args:    named,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("every") {
+				return usagef("--every is required")
+			}
 			if every < workflows.MinInterval {
-				return usagef("--every is required, and at least %s", workflows.MinInterval)
+				return usagef("--every is at least %s", workflows.MinInterval)
 			}
 			every = every.Truncate(time.Second)
 			return a.steer(cmd.Context(), args[0], workflows.RescheduleMessage, workflows.RescheduleRequest{Every: every.String()}, func(c db.Connection) string {
@@ -70,7 +73,7 @@ func newReschedule(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&every, "every", 0, "time between syncs, from 10s")
+	cmd.Flags().Var((*duration)(&every), "every", "time between syncs, from 10s")
 	return cmd
 }
 

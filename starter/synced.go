@@ -60,6 +60,9 @@ func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) 
 		if m.Reason != "" {
 			fmt.Fprintf(a.out, "    %s\n", output.Clean(m.Reason))
 		}
+		if m.Reason == db.NoRoster {
+			fmt.Fprintf(a.out, "    `starter staff import FILE.csv --org %s` imports one\n", output.Clean(c.Organization))
+		}
 	}
 	for _, l := range c.Report.Limitations {
 		fmt.Fprintf(a.out, "  Not read: %s\n", l)

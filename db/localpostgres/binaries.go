@@ -50,6 +50,9 @@ func findBinaries(ctx context.Context, config Config, account *account, major st
 	var rejected []error
 	for _, dir := range config.installed() {
 		found, err := inspect(ctx, account, dir)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
 			rejected = append(rejected, err)
 			continue

@@ -83,11 +83,12 @@ func choosePort(wanted int) (int, error) {
 	return ports[0], nil
 }
 
-// The processes of a server that was killed notice it a moment later; until then
-// they hold its shared memory, and a new server refuses to start.
+// The processes of a server that was killed notice it a moment later, and it may
+// take another until it is reaped; until then they hold its shared memory or its
+// lock, and a new server refuses to start.
 func (s *Server) explain(config Config, err error) error {
 	switch {
-	case s.process.Logged("pre-existing shared memory block"):
+	case s.process.Logged("pre-existing shared memory block"), s.process.Logged(`lock file "postmaster.pid" already exists`):
 		return fmt.Errorf("%w: %w", errTransient, err)
 	case s.process.Logged("Address already in use") && config.Port == 0:
 		return fmt.Errorf("%w: %w", errTransient, err)

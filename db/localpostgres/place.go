@@ -98,7 +98,7 @@ func (p *place) takeLock() error {
 	lock, err := localprocess.Acquire(filepath.Join(p.home, lockName))
 	var locked *localprocess.LockedError
 	if errors.As(err, &locked) {
-		return fmt.Errorf("the PostgreSQL data in %s is in use by process %d: stop that one, or use another folder", p.dir, locked.PID)
+		return &localprocess.InUseError{What: "PostgreSQL data", Dir: p.dir, PID: locked.PID}
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("the PostgreSQL data in %s belongs to another user: run this as that user, or use another folder (%w)", p.dir, err)

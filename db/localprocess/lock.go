@@ -26,6 +26,17 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("process %d holds %s", e.PID, e.Path)
 }
 
+// InUseError says that another program works with what is in a folder.
+type InUseError struct {
+	What string // is in it
+	Dir  string
+	PID  int
+}
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("the %s in %s is in use by process %d: stop that one, or use another folder", e.What, e.Dir, e.PID)
+}
+
 // Lock is held by one program at a time, and given up by the kernel when that
 // program dies.
 type Lock struct {

@@ -10,9 +10,6 @@ import (
 	"iter"
 	"strings"
 	"unicode"
-
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 // Format is how a command answers.
@@ -98,49 +95,6 @@ func marshal(v any) (string, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return strings.TrimSuffix(b.String(), "\n"), err
-}
-
-// Column is a column of a table. Width is the most it takes; what is longer
-// goes on in the next line.
-type Column struct {
-	Title string
-	Width int
-}
-
-// Col is a Column.
-func Col(title string, width int) Column { return Column{Title: title, Width: width} }
-
-// WriteTable writes rows under columns, without lines between them, so that
-// the output can be cut and searched like that of other tools.
-func WriteTable(w io.Writer, columns []Column, rows iter.Seq2[[]string, error]) error {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	style := table.StyleDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	style.Format.Header = text.FormatUpper
-	t.SetStyle(style)
-	header := table.Row{}
-	var configs []table.ColumnConfig
-	for i, c := range columns {
-		header = append(header, c.Title)
-		configs = append(configs, table.ColumnConfig{Number: i + 1, WidthMax: c.Width, WidthMaxEnforcer: text.WrapSoft})
-	}
-	t.AppendHeader(header)
-	t.SetColumnConfigs(configs)
-	t.SuppressTrailingSpaces()
-	for row, err := range rows {
-		if err != nil {
-			return err
-		}
-		cells := table.Row{}
-		for _, cell := range row {
-			cells = append(cells, Clean(cell))
-		}
-		t.AppendRow(cells)
-	}
-	t.Render()
-	return nil
 }
 
 // Clean makes text from a foreign source safe to show in a terminal: what

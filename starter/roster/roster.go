@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,6 +56,9 @@ func Read(r io.Reader) ([]db.Person, error) {
 			return nil, syntax(err)
 		}
 		row, _ := records.FieldPos(0)
+		if !slices.ContainsFunc(record, func(field string) bool { return strings.TrimSpace(field) != "" }) {
+			continue // as spreadsheets leave behind
+		}
 		person, err := parse(record, index, row)
 		if err != nil {
 			return nil, err
@@ -86,7 +90,7 @@ func header(records *csv.Reader) (map[string]int, error) {
 	for i, name := range first {
 		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
 		if _, known := columns[name]; !known {
-			return nil, &Error{1, name, "no such column; there are email, name, exited_at and aliases"}
+			return nil, &Error{1, name, noColumn(name)}
 		}
 		if _, twice := index[name]; twice {
 			return nil, &Error{1, name, "the column is there twice"}
@@ -99,6 +103,17 @@ func header(records *csv.Reader) (map[string]int, error) {
 		}
 	}
 	return index, nil
+}
+
+// noColumn says what is wrong with a name that is none of a column.
+func noColumn(name string) string {
+	switch {
+	case !utf8.ValidString(name) || strings.ContainsRune(name, 0):
+		return "it is not UTF-8 text: save the file as CSV in UTF-8"
+	case strings.ContainsAny(name, ";\t"):
+		return "no such column; separate columns with commas"
+	}
+	return "no such column; there are email, name, exited_at and aliases"
 }
 
 func parse(record []string, index map[string]int, row int) (db.Person, error) {

@@ -33,6 +33,25 @@ func TestAliasesAreOptionalAndARosterMayBeEmpty(t *testing.T) {
 	require.Empty(t, people)
 }
 
+func TestRowsOfNothingAreLeftOut(t *testing.T) {
+	t.Parallel()
+	people, err := Read(strings.NewReader("email,name,exited_at\na@example.com,A,\n,,\n , ,\n\n"))
+	require.NoError(t, err)
+	require.Len(t, people, 1)
+}
+
+func TestAFileOfAnotherFormatIsToldHowToBeSaved(t *testing.T) {
+	t.Parallel()
+	for content, says := range map[string]string{
+		"email;name;exited_at\n":            "separate columns with commas",
+		"email\tname\texited_at\n":          "separate columns with commas",
+		"\xff\xfee\x00m\x00a\x00i\x00l\x00": "UTF-8",
+	} {
+		_, err := Read(strings.NewReader(content))
+		require.ErrorContains(t, err, says)
+	}
+}
+
 func TestAnErrorNamesRowAndColumn(t *testing.T) {
 	t.Parallel()
 	const header = "email,name,exited_at,aliases\n"

@@ -49,7 +49,7 @@ func (p *place) takeLock() error {
 	lock, err := localprocess.Acquire(filepath.Join(p.dir, "temporal.lock"))
 	var locked *localprocess.LockedError
 	if errors.As(err, &locked) {
-		return fmt.Errorf("the Temporal data in %s is in use by process %d: stop that one, or use another folder", p.dir, locked.PID)
+		return &localprocess.InUseError{What: "Temporal data", Dir: p.dir, PID: locked.PID}
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("the Temporal data in %s belongs to another user: run this as that user, or use another folder (%w)", p.dir, err)

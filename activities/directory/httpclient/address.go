@@ -59,7 +59,7 @@ func (a Address) ParseWhole(raw string) (*url.URL, error) {
 	case scheme == "https":
 	case scheme == "http" && IsLoopback(u.Hostname()):
 	case scheme == "http":
-		return nil, a.wrong("starts with http://, which would send the credentials unencrypted; use https://")
+		return nil, a.wrong("starts with http://, by which it would be sent unencrypted; use https://")
 	default:
 		return nil, a.wrong("must start with https://")
 	}

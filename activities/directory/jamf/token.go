@@ -140,10 +140,20 @@ func tokenError(ctx context.Context, endpoint *url.URL, err error) error {
 		return &notThereError{address}
 	case status >= 500:
 		return directory.Errorf(directory.Busy, "%s answered HTTP %d", address, status)
-	case status == http.StatusBadRequest, status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case status == http.StatusUnauthorized, (status == http.StatusBadRequest || status == http.StatusForbidden) && isJamfError(refused.Body):
 		return directory.Errorf(directory.CredentialsRejected,
 			"%s refuses the client ID and secret (HTTP %d): check both, and that the API client is enabled", address, status)
 	default:
 		return directory.Errorf(directory.Unreachable, "%s does not look like a Jamf Pro: it answered HTTP %d", address, status)
 	}
+}
+
+// isJamfError says whether a body is an error in the form of Jamf Pro's API:
+// {"httpStatus":403,…}. Whatever else refuses with JSON is a gateway, or no Jamf
+// Pro, and has not looked at the credentials.
+func isJamfError(body []byte) bool {
+	var answer struct {
+		Status *int `json:"httpStatus"`
+	}
+	return httpclient.Decode(body, &answer) == nil && answer.Status != nil
 }

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// duration is a flag of time.Duration's form in which days may come first: 1d,
+// 1d12h. A day is 24 hours.
+type duration time.Duration
+
+// Set implements pflag.Value.
+func (d *duration) Set(s string) error {
+	parsed, err := parseDuration(s)
+	*d = duration(parsed)
+	return err
+}
+
+func (d *duration) String() string { return short(time.Duration(*d)) }
+
+// Type implements pflag.Value.
+func (d *duration) Type() string { return "duration" }
+
+func parseDuration(s string) (time.Duration, error) {
+	days, rest, found := strings.Cut(s, "d")
+	if !found {
+		return time.ParseDuration(s)
+	}
+	n, err := strconv.ParseUint(days, 10, 15)
+	if err != nil || rest == "" {
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	d, err := time.ParseDuration(rest)
+	return time.Duration(n)*24*time.Hour + d, err
+}

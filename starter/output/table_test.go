@@ -1,0 +1,46 @@
+package output
+
+import (
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func rowsOf(rows ...[]string) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestARowIsOneLineWhereNobodySeesATerminal(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	require.NoError(t, WriteTable(&out, []Column{Col("Who", 5), Col("Why", 5)}, rowsOf(
+		[]string{"somebody.with.a.long.name@example.com", "for a reason of many words"}, []string{"b", ""},
+	)))
+	require.Equal(t, `WHO                                    WHY
+somebody.with.a.long.name@example.com  for a reason of many words
+b
+`, out.String())
+}
+
+func TestColumnsTakeTheRoomThatThereIs(t *testing.T) {
+	t.Parallel()
+	columns := []Column{Col("a", 10), Col("b", 10)}
+	for room, want := range map[int][]int{
+		10:  {10, 10}, // narrower than anybody has
+		24:  {10, 10},
+		29:  {13, 12},
+		40:  {16, 20}, // the first needs no more
+		200: {16, 40},
+	} {
+		require.Equal(t, want, fit(columns, []int{16, 40}, room), room)
+	}
+	require.Equal(t, []int{3, 17}, fit(columns, []int{3, 40}, 24), "what one does not need another has")
+}
