@@ -362,9 +362,10 @@ func (h *history) judge(result activities.SyncResult, candidates []truth, surviv
 		}
 		return nil
 	case db.Held:
-		if accept || !slices.ContainsFunc(candidates, h.oracle.holds) {
+		if !slices.ContainsFunc(candidates, h.mayHold(accept)) {
 			return fmt.Errorf("it was held for no reason: %s", result.Reason)
 		}
+		h.oracle.hold(candidates)
 		return nil
 	}
 	h.applied++
@@ -373,7 +374,7 @@ func (h *history) judge(result activities.SyncResult, candidates []truth, surviv
 		return err
 	}
 	for _, c := range candidates {
-		if next := h.oracle.after(c); maps.Equal(next, present) && (accept || !h.oracle.holds(c)) {
+		if next := h.oracle.after(c); maps.Equal(next, present) && !h.oracle.holds(c, accept) {
 			if doubts := h.oracle.doubts(c); len(doubts) > 0 && !h.oracle.doubting {
 				return fmt.Errorf("it believed at first sight that nobody is in %v", doubts)
 			}
@@ -381,10 +382,14 @@ func (h *history) judge(result activities.SyncResult, candidates []truth, surviv
 			return nil
 		}
 	}
-	if slices.ContainsFunc(candidates, h.oracle.holds) && !accept {
+	if slices.ContainsFunc(candidates, func(t truth) bool { return h.oracle.holds(t, accept) }) {
 		return errors.New("it was applied although it takes too much away")
 	}
 	return fmt.Errorf("the record is not the truth at any moment of the read:%s", difference(h.oracle.after(candidates[len(candidates)-1]), present))
+}
+
+func (h *history) mayHold(accept bool) func(truth) bool {
+	return func(t truth) bool { return h.oracle.mayHold(t, accept) }
 }
 
 // again does all activities of a sync that has ended once more.

@@ -37,7 +37,10 @@ type oracle struct {
 	// applied, and may have doubted any.
 	doubted  []string
 	doubting bool
-	roster   *roster
+	// held is what the snapshot may have taken that was held last; none since
+	// one was applied.
+	held   []losses
+	roster *roster
 	// exit is the first monitor's verdict, as of when it was last evaluated,
 	// dues are the ends of the grace periods in it, and exits those to come.
 	exit, mfa   db.MonitorState
@@ -53,33 +56,83 @@ func newOracle() *oracle {
 	return &oracle{present: map[string]facts{}, removed: map[string]time.Time{}, removedAs: map[string]facts{}}
 }
 
-// holds reports whether the brake holds a snapshot.
-func (o *oracle) holds(t truth) bool {
-	present, taken, accounts, accountsTaken, admins, adminsKept := 0, 0, 0, 0, 0, 0
+// losses is what a snapshot would take from the record.
+type losses struct {
+	present, taken, accounts, accountsTaken, admins, adminsKept, adminsThen int
+}
+
+func (o *oracle) losses(t truth) (l losses) {
 	for key, was := range o.present {
 		if !t.kinds[kindOf(key)] {
 			continue
 		}
 		is, there := t.entries[key]
 		gone := !there || is.Status == "inactive" && was.Status != "inactive"
-		present++
-		if gone {
-			taken++
+		lost := gone || somebodyElse(was, is)
+		l.present++
+		if lost {
+			l.taken++
 		}
-		if kindOf(key) == "account" {
-			accounts++
-			if gone {
-				accountsTaken++
-			}
+		if kindOf(key) != "account" {
+			continue
 		}
-		if kindOf(key) == "account" && was.Status != "inactive" && administers(was) {
-			admins++
+		l.accounts++
+		if lost {
+			l.accountsTaken++
+		}
+		if was.Status != "inactive" && administers(was) {
+			l.admins++
 			if !gone {
-				adminsKept++
+				l.adminsKept++
 			}
+		}
+		if there && is.Status != "inactive" && administers(is) {
+			l.adminsThen++
 		}
 	}
-	return taken > 5 && taken*10 > present*3 || accountsTaken > 5 && accountsTaken*10 > accounts*3 || admins > 0 && adminsKept == 0
+	return l
+}
+
+// holds reports whether a snapshot is certainly held, and mayHold whether it may
+// be: by the brake or, where a person accepts what was held last, because it takes
+// more than that.
+func (o *oracle) holds(t truth, accept bool) bool {
+	l := o.losses(t)
+	if accept {
+		return len(o.held) > 0 && !slices.ContainsFunc(o.held, func(held losses) bool { return !l.exceed(held) })
+	}
+	return l.taken > 5 && l.taken*10 > l.present*3 || l.accountsTaken > 5 && l.accountsTaken*10 > l.accounts*3 ||
+		l.admins > 0 && (l.adminsKept == 0 || l.adminsThen == 0)
+}
+
+func (o *oracle) mayHold(t truth, accept bool) bool {
+	l := o.losses(t)
+	return o.holds(t, accept) || accept && slices.ContainsFunc(o.held, l.exceed)
+}
+
+func (l losses) exceed(accepted losses) bool {
+	return l.taken > accepted.taken || l.accountsTaken > accepted.accountsTaken
+}
+
+// hold notes what may have been held.
+func (o *oracle) hold(candidates []truth) {
+	o.held = nil
+	for _, c := range candidates {
+		o.held = append(o.held, o.losses(c))
+	}
+}
+
+// somebodyElse reports whether nothing that an entry was called is what it is
+// called now.
+func somebodyElse(was, is facts) bool {
+	called := false
+	for _, name := range [][2]string{{was.Username, is.Username}, {was.Email, is.Email}, {was.Name, is.Name}} {
+		if name[0] != "" && strings.EqualFold(name[0], name[1]) {
+			return false
+		}
+		called = called || name[0] != ""
+	}
+	return called
 }
 
 // administers reports whether an account is a full administrator.
@@ -163,7 +216,7 @@ func (o *oracle) apply(t truth, number int, startedAt, now time.Time) {
 			delete(o.present, key)
 		}
 	}
-	o.startedAt, o.doubted, o.doubting = startedAt, nil, false
+	o.startedAt, o.doubted, o.doubting, o.held = startedAt, nil, false, nil
 	o.evaluate(now)
 }
 

@@ -47,7 +47,7 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 	for _, s := range []string{"starter reconnect", "held: starter status", "1h late", "starter monitors", "failing", "not_evaluable"} {
 		require.Contains(t, table, s)
 	}
-	requireNarrow(t, c.ok("list").stdout)
+	c.requireNarrow("list")
 	require.Len(t, ask[[]listedDoc](c, "list", "--limit", "2"), 2)
 	require.Contains(t, c.ok("list", "--limit", "2").stderr, "and 3 more")
 	c.refuse(2, "usage", "list", "--limit", "-1")

@@ -42,6 +42,7 @@ func (c cli) atTerminal(args ...string) *terminal {
 	require.NoError(c.t, err)
 	defer slave.Close()
 
+	require.NoError(c.t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}))
 	term := &terminal{t: c.t, master: master, cmd: exec.Command(program("starter"), args...), closed: make(chan struct{})}
 	term.cmd.Env, term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = c.env, slave, slave, slave
 	require.NoError(c.t, term.cmd.Start())
@@ -97,6 +98,17 @@ func (term *terminal) exit() int {
 	<-term.closed
 	_ = term.cmd.Wait()
 	return term.cmd.ProcessState.ExitCode()
+}
+
+// requireNarrow requires that what a command prints fits into a terminal of the
+// usual width.
+func (c cli) requireNarrow(args ...string) {
+	c.t.Helper()
+	term := c.atTerminal(args...)
+	require.Zero(c.t, term.exit(), "%s", term.shown())
+	for line := range strings.Lines(term.shown()) {
+		require.LessOrEqual(c.t, len([]rune(strings.TrimRight(line, "\r\n"))), 80, "%q", line)
+	}
 }
 
 // interrupt ends the program as Ctrl-C does, and requires words of it that say

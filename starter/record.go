@@ -74,7 +74,7 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 		return output.StreamJSON(a.out, converted(accounts, viewUser))
 	}
 	listed := 0
-	if err := output.WriteTable(a.out, []output.Column{output.Col("Username", 18), output.Col("E-mail", 26), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Access", 12), output.Col("Roles", 16)},
+	if err := output.WriteTable(a.out, []output.Column{output.Col("Username", 14), output.Col("E-mail", 18), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Access", 8), output.Col("Roles", 14)},
 		converted(accounts, func(u db.Account) []string {
 			listed++
 			email := u.Email
