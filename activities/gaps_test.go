@@ -83,6 +83,39 @@ func TestAPrivilegeThatIsWithdrawnTakesNoRoles(t *testing.T) {
 	}
 }
 
+// Also where something in front of Jamf Pro answers for it.
+func TestRolesThatCannotBeReadTakeNoPrivilegesFromClients(t *testing.T) {
+	t.Parallel()
+	for name, hide := range map[string]func(*world){
+		"withdrawn": func(w *world) { w.jamf.Revoke("Read API Roles") },
+		"not there": func(w *world) {
+			w.jamf.SetFault(faults.On("/api/v1/api-roles", jamftest.HTML(404, "Not Found")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t, 3)
+			w.sync()
+			before := w.privileges()
+			require.NotEmpty(t, before)
+			hide(w)
+			require.Zero(t, w.sync().Changed)
+			require.Equal(t, before, w.privileges())
+		})
+	}
+}
+
+// privileges are those of all API clients.
+func (w *world) privileges() (all []string) {
+	for a, err := range w.record.Accounts(w.t.Context(), w.connection.ID, false) {
+		require.NoError(w.t, err)
+		if a.Kind == directory.APIClient {
+			all = append(all, a.Privileges...)
+		}
+	}
+	return all
+}
+
 func TestATokenThatServedWellMayBeReplacedWhenItIsRevokedLater(t *testing.T) {
 	t.Parallel()
 	forEverySource(t, 2, func(t *testing.T, w *world) {

@@ -270,7 +270,7 @@ func (s *jamfSource) unreadable() bool {
 
 // truth is what a review must know of the directory at this moment.
 func (s *jamfSource) truth() truth {
-	t := truth{entries: map[string]facts{}, kinds: map[string]bool{"account": true}}
+	t := truth{entries: map[string]facts{}, kinds: map[string]bool{"account": true}, rolesUnread: !s.mayRead("Read API Roles")}
 	groupsReadable := s.release != modern || s.mayRead("Read Account Groups")
 	for id, a := range s.entries {
 		f := facts{

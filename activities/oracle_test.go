@@ -21,6 +21,8 @@ type facts struct {
 type truth struct {
 	entries map[string]facts
 	kinds   map[string]bool
+	// rolesUnread says that the privileges of API clients may not be known.
+	rolesUnread bool
 }
 
 // oracle says what the record must hold, and knows nothing of how.
@@ -171,22 +173,22 @@ func (o *oracle) mayDoubt(t truth) bool {
 	return slices.ContainsFunc(o.doubts(t), func(group string) bool { return !slices.Contains(o.doubted, group) })
 }
 
-// known is what there is to know of a directory: where groups may not be read,
-// accounts have from them what they had.
+// known is what there is to know of a directory: where groups, or API roles, may
+// not be read, accounts have from them what they had.
 func (o *oracle) known(t truth) truth {
-	if t.kinds["directory_group"] {
-		return t
-	}
 	t.entries = maps.Clone(t.entries)
 	for key, is := range t.entries {
 		was, present := o.present[key]
 		if !present {
 			was = o.removedAs[key]
 		}
-		if is.Level == "Group Access" && was.Level == "Group Access" {
+		if !t.kinds["directory_group"] && is.Level == "Group Access" && was.Level == "Group Access" {
 			is.Roles, is.Groups = was.Roles, was.Groups
-			t.entries[key] = is
 		}
+		if t.rolesUnread && kindOf(key) == "api_client" {
+			is.Privileges = was.Privileges
+		}
+		t.entries[key] = is
 	}
 	return t
 }

@@ -18,7 +18,7 @@ const (
 	accessColumns = `roles, groups, privileges, access_level, site, directory`
 )
 
-// excluded prefixes columns for use in ON CONFLICT DO UPDATE.
-func excluded(columns string) string {
-	return "excluded." + strings.ReplaceAll(columns, ", ", ", excluded.")
+// prefixed puts a prefix before each of several columns.
+func prefixed(prefix, columns string) string {
+	return prefix + strings.ReplaceAll(columns, ", ", ", "+prefix)
 }

@@ -54,22 +54,3 @@ func doubtGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 		"groups (%d) that had members list none, and accounts that were in them still have Group Access; the next sync believes it if it finds the same",
 		len(groups)), nil
 }
-
-// keepGroups leaves accounts the groups, and the roles from them, that they
-// have on record: what cannot be read is not gone. Facts of which some are kept
-// and some are new get a digest that no facts have, so that each later read is
-// compared with them.
-func keepGroups(ctx context.Context, tx *sqlx.Tx, connectionID int64) error {
-	_, err := tx.ExecContext(ctx, `
-		UPDATE staged_accounts s SET groups = a.groups, roles = a.roles,
-			facts_digest = CASE
-				WHEN (s.username, s.email, s.name, s.status, s.mfa, s.access_level, s.site, s.privileges)
-					= (a.username, a.email, a.name, a.status, a.mfa, a.access_level, a.site, a.privileges)
-					AND s.directory IS NOT DISTINCT FROM a.directory THEN a.facts_digest
-				ELSE sha256(s.facts_digest)
-			END
-		FROM accounts a
-		WHERE s.connection_id = $1 AND a.connection_id = $1 AND a.kind = s.kind AND a.source_id = s.source_id
-			AND s.access_level = 'Group Access' AND a.access_level = 'Group Access'`, connectionID)
-	return err
-}

@@ -209,10 +209,8 @@ func applyFirst(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot s
 
 // applyChanges applies a snapshot to the accounts on record.
 func applyChanges(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot, s *Sync) error {
-	if snapshot.summary.GroupsUnread {
-		if err := keepGroups(ctx, tx, connectionID); err != nil {
-			return err
-		}
+	if err := keepUnread(ctx, tx, connectionID, snapshot.summary); err != nil {
+		return err
 	}
 	if err := applyDifferences(ctx, tx, connectionID, snapshot, s); err != nil {
 		return err
@@ -262,7 +260,7 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, snap
 			) f
 			WHERE change <> 'added'
 			ON CONFLICT (connection_id, kind, source_id) DO UPDATE SET
-				(removed_at, `+factColumns+`) = ROW (`+excluded(`removed_at, `+factColumns)+`)
+				(removed_at, `+factColumns+`) = ROW (`+prefixed("excluded.", `removed_at, `+factColumns)+`)
 		), recorded AS (
 			INSERT INTO changes (connection_id, number, kind, source_id, change, at, before, after)
 			SELECT $1, $3, kind, source_id, change, $4, before, after

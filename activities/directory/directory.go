@@ -147,6 +147,9 @@ type Summary struct {
 	// GroupsUnread says that groups could not be read: what accounts have from
 	// them is unknown, and not gone.
 	GroupsUnread bool
+	// RolesUnread says that the privileges of API roles could not be read: those of
+	// API clients are unknown, and not gone.
+	RolesUnread bool
 	// LeftOut counts, by reason, what was read and does not belong to the
 	// scope.
 	LeftOut map[string]int

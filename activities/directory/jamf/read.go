@@ -63,6 +63,7 @@ func (r *reading) run(ctx context.Context) (err error) {
 		LeftOut: r.leftOut(),
 
 		GroupsUnread: r.noGroups != nil,
+		RolesUnread:  r.noRoles != nil,
 	}}
 	return r.page(nil)
 }

@@ -281,8 +281,11 @@ func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 	for privilege, check := range map[string]func(*testing.T, *snapshot){
 		"Read Account Groups":   func(t *testing.T, s *snapshot) { wantUnread(t, s, directory.DirectoryGroup) },
 		"Read API Integrations": func(t *testing.T, s *snapshot) { wantUnread(t, s, directory.APIClient) },
-		"Read API Roles":        func(t *testing.T, s *snapshot) { equal(t, s.user(t, directory.APIClient, 1).Privileges, nil) },
-		"Read Sites":            func(t *testing.T, s *snapshot) { equal(t, s.user(t, directory.Account, 7).Site, "id 2") },
+		"Read API Roles": func(t *testing.T, s *snapshot) {
+			equal(t, s.user(t, directory.APIClient, 1).Privileges, nil)
+			equal(t, s.summary.RolesUnread, true)
+		},
+		"Read Sites": func(t *testing.T, s *snapshot) { equal(t, s.user(t, directory.Account, 7).Site, "id 2") },
 		"Read SSO Settings": func(t *testing.T, s *snapshot) {
 			if s.summary.SingleSignOn != nil {
 				t.Error("single sign-on is known")

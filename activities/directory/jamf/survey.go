@@ -24,8 +24,8 @@ type survey struct {
 	clients []directory.User
 	roles   map[string][]string // privileges of API roles by name
 	sites   siteNames
-	// noGroups and noClients are why these may not be read, if so.
-	noGroups, noClients error
+	// noGroups, noClients and noRoles are why these may not be read, if so.
+	noGroups, noClients, noRoles error
 }
 
 func (s *source) survey(ctx context.Context) (*survey, error) {
@@ -52,7 +52,8 @@ func (s *source) survey(ctx context.Context) (*survey, error) {
 	})
 	reading.Go(func() (err error) {
 		out.roles, err = s.loadRoles(ctx)
-		return limits.tolerate(rolesEndpoint, err)
+		out.noRoles, err = limits.accept(rolesEndpoint, err)
+		return err
 	})
 	reading.Go(func() (err error) {
 		out.sites, err = s.loadSites(ctx)

@@ -1,0 +1,44 @@
+package db
+
+import (
+	"context"
+
+	"github.com/jmoiron/sqlx"
+
+	"jamf-access-review/activities/directory"
+)
+
+// What cannot be read is not gone: accounts are left what they have on record of
+// it.
+
+// keepUnread leaves accounts what a snapshot could not read.
+func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
+	if summary.GroupsUnread {
+		if err := keep(ctx, tx, connectionID, `groups, roles`, `username, email, name, status, mfa, access_level, site, directory, privileges`,
+			`s.access_level = 'Group Access' AND a.access_level = 'Group Access'`); err != nil {
+			return err
+		}
+	}
+	if summary.RolesUnread {
+		return keep(ctx, tx, connectionID, `privileges`, `username, email, name, status, mfa, access_level, site, directory, groups, roles`,
+			`s.kind = 'api_client'`)
+	}
+	return nil
+}
+
+// keep leaves the staged accounts that a condition chooses the facts of some
+// columns that they have on record. Facts of which some are kept and some, in the
+// other columns, are new get a digest that no facts have, so that each later read
+// is compared with them.
+func keep(ctx context.Context, tx *sqlx.Tx, connectionID int64, kept, others, condition string) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE staged_accounts s SET (`+kept+`) = ROW (`+prefixed("a.", kept)+`),
+			facts_digest = CASE
+				WHEN (`+prefixed("s.", others)+`) IS NOT DISTINCT FROM (`+prefixed("a.", others)+`) THEN a.facts_digest
+				ELSE sha256(s.facts_digest)
+			END
+		FROM accounts a
+		WHERE s.connection_id = $1 AND a.connection_id = $1 AND a.kind = s.kind AND a.source_id = s.source_id
+			AND `+condition, connectionID)
+	return err
+}

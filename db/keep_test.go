@@ -1,0 +1,88 @@
+package db
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"jamf-access-review/activities/directory"
+)
+
+func TestGroupsThatMayNotBeReadAreKept(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	member := inGroups("2", "Packagers")
+	member.Roles = []string{"Custom"}
+	require.NoError(t, r.check(c, account("1"), member))
+
+	moved := inGroups("2")
+	moved.Email = "moved@example.com"
+	users := []directory.User{account("1"), moved}
+	unread := summary(users)
+	unread.GroupsUnread = true
+	for range 2 {
+		key, s := r.stage(c, unread, users)
+		require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+		_, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{Becomes: StateChange{State: Active}})
+		require.NoError(t, err)
+	}
+	kept := r.accounts(c, false)["account/2"]
+	require.Equal(t, []string{"Packagers"}, kept.Groups)
+	require.Equal(t, []string{"Custom"}, kept.Roles)
+	require.Equal(t, map[string]string{
+		"account/2": `changed {"email": "user2@example.com"} → {"email": "moved@example.com"}`,
+	}, r.changes(c, 2))
+	require.Empty(t, r.changes(c, 3))
+}
+
+// An account whose name changed while its groups could not be read has facts of
+// two readings. It may be in no group by then.
+func TestGroupsThatWereKeptEndOnceTheyAreRead(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	require.NoError(t, r.check(c, account("1"), inGroups("2", "Packagers"), inGroups("3", "Packagers")))
+	renamed := inGroups("2")
+	renamed.Name = "Renamed"
+	users := []directory.User{account("1"), renamed, inGroups("3")}
+	unread := summary(users)
+	unread.GroupsUnread = true
+	for range 2 {
+		key, _ := r.stage(c, unread, users)
+		r.apply(c, key)
+	}
+	require.Equal(t, []string{"Packagers"}, r.accounts(c, false)["account/2"].Groups)
+
+	require.NoError(t, r.check(c, account("1"), renamed, inGroups("3", "Packagers")))
+	require.Empty(t, r.accounts(c, false)["account/2"].Groups)
+	require.Equal(t, map[string]string{
+		"account/2": `changed {"groups": ["Packagers"]} → {"groups": []}`,
+	}, r.changes(c, 4))
+}
+
+func TestPrivilegesOfRolesThatMayNotBeReadAreKept(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	client := func(name string, privileges ...string) directory.User {
+		return account("1", of(directory.APIClient), noLevel, func(u *directory.User) { u.Name, u.Privileges = name, privileges })
+	}
+	require.NoError(t, r.check(c, account("1"), client("client", "Create Accounts", "Read Accounts")))
+
+	users := []directory.User{account("1"), client("renamed")}
+	unread := summary(users)
+	unread.RolesUnread = true
+	for range 2 {
+		key, _ := r.stage(c, unread, users)
+		r.apply(c, key)
+	}
+	require.Equal(t, []string{"Create Accounts", "Read Accounts"}, r.accounts(c, false)["api_client/1"].Privileges)
+	require.Equal(t, map[string]string{"api_client/1": `changed {"name": "client"} → {"name": "renamed"}`}, r.changes(c, 2))
+	require.Empty(t, r.changes(c, 3))
+
+	require.NoError(t, r.check(c, account("1"), client("renamed", "Read Accounts")))
+	require.Equal(t, map[string]string{
+		"api_client/1": `changed {"privileges": ["Create Accounts", "Read Accounts"]} → {"privileges": ["Read Accounts"]}`,
+	}, r.changes(c, 4))
+}
