@@ -73,8 +73,8 @@ TRUTO_API_TOKEN, or from a prompt.`,
 	f.Var((*duration)(&o.every), "every", "time between syncs, from 10s")
 	f.Var((*duration)(&o.exitGrace), "exit-grace", "how long after leaving a person's account may stay active")
 	f.StringVar(&o.organization, "org", "default", "organization whose staff roster applies")
-	f.IntVar(&o.hold.Percent, "hold-percent", db.DefaultHold().Percent, "hold a sync that removes or deactivates a larger share of the accounts than this, and more of them than --hold-count")
-	f.IntVar(&o.hold.Count, "hold-count", db.DefaultHold().Count, "hold a sync that removes or deactivates more accounts than this, and more than --hold-percent of them; one that does so to every full administrator is held as well")
+	f.IntVar(&o.hold.Percent, "hold-percent", db.DefaultHold().Percent, "hold a sync that removes, deactivates or replaces a larger share of the accounts than this, and more of them than --hold-count")
+	f.IntVar(&o.hold.Count, "hold-count", db.DefaultHold().Count, "hold a sync that removes, deactivates or replaces more accounts than this, and more than --hold-percent of them; one that does so to every full administrator is held as well")
 	f.BoolVar(&o.confirmed, "confirm-admin", false, "confirm that you have admin access to this Jamf")
 	return cmd
 }
