@@ -88,13 +88,13 @@ func (a *Activities) link(ctx context.Context, connectionID int64) (link, error)
 	if err != nil {
 		return link{}, err
 	}
-	return a.linkTo(c)
+	return linkTo(c, a.Providers)
 }
 
-func (a *Activities) linkTo(c db.Connection) (link, error) {
-	provider, ok := a.Providers[c.Source]
+func linkTo(c db.Connection, providers map[string]directory.Provider) (link, error) {
+	provider, ok := providers[c.Source]
 	if !ok {
-		return link{}, fmt.Errorf("this worker knows no source %q: it is older than the program that connected it", c.Source)
+		return link{}, fmt.Errorf("this program knows no source %q: it is older than the program that connected it", c.Source)
 	}
 	return link{
 		connection: c,

@@ -64,7 +64,7 @@ func failure(ctx context.Context, err error) error {
 	if e == nil {
 		return err
 	}
-	said := earlier(ctx)
+	said := lastHeartbeat(ctx)
 	e, trouble, more := tally(e, said.Trouble)
 	if more != (db.Trouble{}) {
 		said.Trouble.Unreachable += more.Unreachable

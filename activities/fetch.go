@@ -46,7 +46,7 @@ type FetchUsersResult struct {
 // again: the next attempt, on whichever worker, goes on there. While
 // another connection reads the same server the error is ServerTaken.
 func (a *Activities) FetchUsers(ctx context.Context, in FetchUsersInput) (FetchUsersResult, error) {
-	return alive(ctx, func(ctx context.Context, report func(Progress)) (FetchUsersResult, error) {
+	return withHeartbeat(ctx, func(ctx context.Context, report func(Progress)) (FetchUsersResult, error) {
 		f, err := a.newFetch(ctx, in, report)
 		if err != nil {
 			return FetchUsersResult{}, err
@@ -156,7 +156,7 @@ func (f *fetch) readOnce(ctx context.Context) error {
 // keep stores what was read before an error, so that the next attempt goes on
 // there, also when the worker stops.
 func (f *fetch) keep(ctx context.Context, readErr error) error {
-	ctx, cancel := lastWords(ctx)
+	ctx, cancel := detached(ctx)
 	defer cancel()
 	read, err := f.record.StoreRead(ctx, f.connection, f.sync.Number, f.read)
 	if err == nil {

@@ -19,10 +19,10 @@ const NotDelivered = "not_delivered"
 // delivered. It is called after they were committed, and may be called again.
 type StartDelivery func(context.Context, db.Route) error
 
-// tell is called by every activity that may have left notices about a
+// startDeliveries is called by every activity that may have left notices about a
 // connection, after its transaction. Since the activity is tried again when
 // this fails, or when the worker dies before it, no notice waits for ever.
-func (a *Activities) tell(ctx context.Context, connectionID int64) error {
+func (a *Activities) startDeliveries(ctx context.Context, connectionID int64) error {
 	routes, err := a.Record.PendingRoutes(ctx, connectionID)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ type DeliverNoticeResult struct {
 // DeliverNotice makes one attempt to deliver the oldest notice that waits on a
 // route. While it is worth another attempt the error is NotDelivered.
 func (a *Activities) DeliverNotice(ctx context.Context, in db.Route) (DeliverNoticeResult, error) {
-	return alive(ctx, func(ctx context.Context, _ func(Progress)) (DeliverNoticeResult, error) {
+	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (DeliverNoticeResult, error) {
 		n, err := a.Record.NextNotice(ctx, in)
 		if errors.Is(err, db.ErrNotFound) {
 			return DeliverNoticeResult{}, nil

@@ -55,7 +55,7 @@ type RecordOutcomesInput struct {
 // RecordOutcomes applies the snapshot that FetchUsers staged for the calling
 // workflow run and evaluates the monitors, in one transaction.
 func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput) (Recorded, error) {
-	return alive(ctx, func(ctx context.Context, _ func(Progress)) (Recorded, error) {
+	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (Recorded, error) {
 		c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
 		if err != nil {
 			return Recorded{}, err
@@ -67,7 +67,7 @@ func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput)
 			return Recorded{}, err
 		}
 		a.ended(ctx, c, sync)
-		if err := a.tell(ctx, in.ConnectionID); err != nil {
+		if err := a.startDeliveries(ctx, in.ConnectionID); err != nil {
 			return Recorded{}, err
 		}
 		return a.recorded(ctx, in.ConnectionID, sync)
@@ -86,19 +86,21 @@ type RecordFailureInput struct {
 // RecordFailure records that the sync of the calling workflow run was not
 // completed.
 func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (Recorded, error) {
-	c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
-	if err != nil {
-		return Recorded{}, failure(ctx, err)
-	}
-	sync, err := a.Record.FailSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger, in.Code, in.Reason, in.Becomes)
-	if err != nil {
-		return Recorded{}, failure(ctx, err)
-	}
-	a.ended(ctx, c, sync)
-	if err := a.tell(ctx, in.ConnectionID); err != nil {
-		return Recorded{}, failure(ctx, err)
-	}
-	return a.recorded(ctx, in.ConnectionID, sync)
+	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (Recorded, error) {
+		c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
+		if err != nil {
+			return Recorded{}, err
+		}
+		sync, err := a.Record.FailSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger, in.Code, in.Reason, in.Becomes)
+		if err != nil {
+			return Recorded{}, err
+		}
+		a.ended(ctx, c, sync)
+		if err := a.startDeliveries(ctx, in.ConnectionID); err != nil {
+			return Recorded{}, err
+		}
+		return a.recorded(ctx, in.ConnectionID, sync)
+	})
 }
 
 // RecordStateInput is a connection's new state.
@@ -109,11 +111,14 @@ type RecordStateInput struct {
 
 // RecordState records a state that a connection is put in outside a sync.
 func (a *Activities) RecordState(ctx context.Context, in RecordStateInput) error {
-	if err := a.Record.ChangeState(ctx, in.ConnectionID, in.Becomes); err != nil {
-		return failure(ctx, err)
-	}
-	activity.GetLogger(ctx).Info("The connection's state is recorded", "state", in.Becomes.State, "reason", in.Becomes.Reason)
-	return failure(ctx, a.tell(ctx, in.ConnectionID))
+	_, err := withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
+		if err := a.Record.ChangeState(ctx, in.ConnectionID, in.Becomes); err != nil {
+			return struct{}{}, err
+		}
+		activity.GetLogger(ctx).Info("The connection's state is recorded", "state", in.Becomes.State, "reason", in.Becomes.Reason)
+		return struct{}{}, a.startDeliveries(ctx, in.ConnectionID)
+	})
+	return err
 }
 
 // ConnectionInput names a connection.
@@ -124,12 +129,12 @@ type ConnectionInput struct {
 // EnableMonitors enables the monitors and evaluates them on the last applied
 // sync.
 func (a *Activities) EnableMonitors(ctx context.Context, in ConnectionInput) ([]MonitorSum, error) {
-	return alive(ctx, func(ctx context.Context, _ func(Progress)) ([]MonitorSum, error) {
+	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) ([]MonitorSum, error) {
 		if err := a.Record.EnableMonitors(ctx, in.ConnectionID); err != nil {
 			return nil, err
 		}
 		activity.GetLogger(ctx).Info("The monitors are enabled")
-		if err := a.tell(ctx, in.ConnectionID); err != nil {
+		if err := a.startDeliveries(ctx, in.ConnectionID); err != nil {
 			return nil, err
 		}
 		return a.monitors(ctx, in.ConnectionID)
@@ -149,12 +154,12 @@ func (a *Activities) Disconnect(ctx context.Context, in DisconnectInput) error {
 	if in.Erase {
 		disconnect = a.Record.Erase
 	}
-	_, err := alive(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
+	_, err := withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
 		if err := disconnect(ctx, in.ConnectionID); err != nil {
 			return struct{}{}, err
 		}
 		activity.GetLogger(ctx).Info("The connection is disconnected", "erased", in.Erase)
-		return struct{}{}, a.tell(ctx, in.ConnectionID)
+		return struct{}{}, a.startDeliveries(ctx, in.ConnectionID)
 	})
 	return err
 }
@@ -162,7 +167,7 @@ func (a *Activities) Disconnect(ctx context.Context, in DisconnectInput) error {
 // DiscardConnection removes a connection that could not be connected, so that
 // its name is free again.
 func (a *Activities) DiscardConnection(ctx context.Context, in ConnectionInput) error {
-	_, err := alive(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
+	_, err := withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
 		if err := a.Record.EraseConnecting(ctx, in.ConnectionID); err != nil {
 			return struct{}{}, err
 		}
@@ -196,7 +201,7 @@ func (a *Activities) recorded(ctx context.Context, connectionID int64, s db.Sync
 func (a *Activities) monitors(ctx context.Context, connectionID int64) ([]MonitorSum, error) {
 	monitors, err := a.Record.Monitors(ctx, connectionID)
 	if err != nil {
-		return nil, failure(ctx, err)
+		return nil, err
 	}
 	var sums []MonitorSum
 	for _, m := range monitors {

@@ -17,7 +17,7 @@ type RefreshCredentialsInput struct {
 // that was done already. While another connection reads the same server the error
 // is ServerTaken.
 func (a *Activities) RefreshCredentials(ctx context.Context, in RefreshCredentialsInput) error {
-	_, err := alive(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
+	_, err := withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (struct{}, error) {
 		l, err := a.link(ctx, in.ConnectionID)
 		if err == nil {
 			err = a.inTurn(ctx, l, func(ctx context.Context) error {

@@ -30,12 +30,12 @@ type ValidateConnectionResult struct {
 // was accepted before, also by another worker a moment ago, or dropped for a newer
 // one is not an error.
 func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnectionInput) (ValidateConnectionResult, error) {
-	return alive(ctx, func(ctx context.Context, _ func(Progress)) (ValidateConnectionResult, error) {
+	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (ValidateConnectionResult, error) {
 		report, err := a.validateInTurn(ctx, in)
 		if err == nil {
 			activity.GetLogger(ctx).Info("The source accepts the credentials", "offered", in.Offer != 0,
 				"version", report.Version, "limitations", len(report.Limitations))
-			err = a.tell(ctx, in.ConnectionID)
+			err = a.startDeliveries(ctx, in.ConnectionID)
 		}
 		return ValidateConnectionResult{Report: report}, err
 	})
@@ -46,7 +46,7 @@ func (a *Activities) validateInTurn(ctx context.Context, in ValidateConnectionIn
 	if err != nil {
 		return directory.Report{}, err
 	}
-	l, err := a.linkTo(c)
+	l, err := linkTo(c, a.Providers)
 	if err != nil {
 		return directory.Report{}, err
 	}
@@ -101,13 +101,13 @@ func (a *Activities) accept(ctx context.Context, l link, offer int64) (directory
 // TryCredentials asks a connection's source for a token, and then what a
 // validation asks, to see whether its credentials are still good: a token on
 // record may outlive them. It changes nothing in the record. Beside an error
-// the report has what was found before it. It is no activity.
-func (a *Activities) TryCredentials(ctx context.Context, c db.Connection) (directory.Report, error) {
-	l, err := a.linkTo(c)
+// the report has what was found before it. Providers are as for Activities.
+func TryCredentials(ctx context.Context, record *db.DB, providers map[string]directory.Provider, c db.Connection) (directory.Report, error) {
+	l, err := linkTo(c, providers)
 	if err != nil {
 		return directory.Report{}, err
 	}
-	credentials, err := a.Record.Credentials(ctx, c.ID)
+	credentials, err := record.Credentials(ctx, c.ID)
 	if err != nil {
 		return directory.Report{}, err
 	}

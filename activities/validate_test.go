@@ -153,12 +153,12 @@ func TestTryCredentialsLeavesTheConnectionsTokenAlone(t *testing.T) {
 	w := setup(t, 1)
 	w.sync()
 	w.jamf.Revoke("Read Sites")
-	report, err := w.activities.TryCredentials(t.Context(), w.connection)
+	report, err := activities.TryCredentials(t.Context(), w.record, w.activities.Providers, w.connection)
 	require.NoError(t, err)
 	require.Equal(t, "Read Sites", report.Limitations[0].Privilege)
 
 	w.jamf.Revoke("Read Accounts")
-	report, err = w.activities.TryCredentials(t.Context(), w.connection)
+	report, err = activities.TryCredentials(t.Context(), w.record, w.activities.Providers, w.connection)
 	require.Equal(t, directory.MissingPrivilege, directory.CodeOf(err))
 	require.NotEmpty(t, report.Version, "what was found before")
 
@@ -168,9 +168,9 @@ func TestTryCredentialsLeavesTheConnectionsTokenAlone(t *testing.T) {
 	require.Equal(t, tokens, w.jamf.TokenRequests())
 
 	w.jamf.RotateSecret("client")
-	_, err = w.activities.TryCredentials(t.Context(), w.connection)
+	_, err = activities.TryCredentials(t.Context(), w.record, w.activities.Providers, w.connection)
 	require.Equal(t, directory.CredentialsRejected, directory.CodeOf(err))
 	require.NoError(t, w.record.Disconnect(t.Context(), w.connection.ID))
-	_, err = w.activities.TryCredentials(t.Context(), w.connection)
+	_, err = activities.TryCredentials(t.Context(), w.record, w.activities.Providers, w.connection)
 	require.ErrorIs(t, err, db.ErrDisconnected)
 }

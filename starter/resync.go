@@ -5,8 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"jamf-access-review/db"
-	"jamf-access-review/starter/output"
 	"jamf-access-review/workflows"
 )
 
@@ -60,45 +58,4 @@ func (a *app) resync(ctx context.Context, name string, noWait bool, request work
 		return err
 	}
 	return a.showSynced(ctx, name, result.Number)
-}
-
-// connection finds a connection by name.
-func (a *app) connection(ctx context.Context, name string) (*db.DB, db.Connection, error) {
-	record, err := a.record(ctx)
-	if err != nil {
-		return nil, db.Connection{}, err
-	}
-	c, err := record.Connection(ctx, name)
-	return record, c, err
-}
-
-// liveConnection finds a connection that has an AccessSync to talk to.
-func (a *app) liveConnection(ctx context.Context, name string) (*db.DB, db.Connection, error) {
-	record, c, err := a.connection(ctx, name)
-	switch {
-	case err != nil:
-		return nil, c, err
-	case c.State == db.Connecting:
-		return nil, c, stillConnecting(name)
-	case c.State == db.Disconnected:
-		return nil, c, db.ErrDisconnected
-	}
-	return record, c, nil
-}
-
-func stillConnecting(name string) error {
-	return &failure{Code: "usage", Message: name + " is still connecting", Hint: "`starter status " + name + "` shows how far it is"}
-}
-
-// done prints that something was done to a connection.
-func (a *app) done(name string, state db.State, words string) error {
-	if a.format == output.JSON {
-		return output.WriteJSON(a.out, struct {
-			Connection string `json:"connection"`
-			State      string `json:"state"`
-			Message    string `json:"message"`
-		}{name, string(state), words})
-	}
-	a.tell("%s: %s", name, words)
-	return nil
 }

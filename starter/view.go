@@ -192,10 +192,20 @@ func optionalSeconds(t *time.Time) *time.Time {
 	return new(seconds(*t))
 }
 
-// list is l, and [] rather than null in JSON.
-func list[T any](l []T) []T {
-	if l == nil {
-		return []T{}
+// viewStatus puts what is to be known of a connection in the CLI's words.
+func viewStatus(o db.Overview) statusView {
+	v := statusView{
+		Connection: o.Name, Organization: o.Organization, State: string(o.State), Reason: o.Reason,
+		Scope: string(o.Scope), Every: short(o.Every), Source: o.Source, SourceVersion: o.Report.Version, URL: o.BaseURL,
+		Limitations: list(o.Report.Limitations), SingleSignOn: o.Report.SingleSignOn,
+		NextSyncAt: optionalSeconds(o.NextSyncAt), Monitors: statesOf(o.Monitors), Attention: string(o.Attention),
 	}
-	return l
+	if late := o.Late(time.Now()); late > 0 {
+		v.Reason = joined(v.Reason, "its next sync is "+round(late)+" late: `starter doctor "+o.Name+"` says why")
+	}
+	if o.LastSync != nil {
+		last := viewSync(*o.LastSync)
+		v.LastSync = &last
+	}
+	return v
 }

@@ -99,10 +99,10 @@ type accessSyncRun struct {
 
 	// unrecorded says that the connection's state changed and the record does
 	// not know.
-	unrecorded   bool
-	disconnect   *DisconnectRequest
-	reconnecting int  // reconnects under way
-	futile       bool // the connection is disconnected, and no reconnect has changed that
+	unrecorded        bool
+	disconnect        *DisconnectRequest
+	reconnecting      int  // reconnects under way
+	staysDisconnected bool // the connection is disconnected, and no reconnect has changed that
 }
 
 func (s *accessSyncRun) run(ctx workflow.Context) error {
@@ -159,21 +159,21 @@ func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 // awaited says that there is a sync to run, or that the connection is to end or
 // stays disconnected.
 func (s *accessSyncRun) awaited() bool {
-	return s.current != nil || s.disconnect != nil || s.futile
+	return s.current != nil || s.disconnect != nil || s.staysDisconnected
 }
 
 // heardMany says that the run has received so many messages, if only such as
 // change nothing, that the next one should go on.
 func (s *accessSyncRun) heardMany(ctx workflow.Context) bool {
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() &&
-		workflow.GetVersion(ctx, "go on after many messages", workflow.DefaultVersion, 1) >= 1
+		workflow.GetVersion(ctx, goOnAfterManyMessages, workflow.DefaultVersion, 1) >= 1
 }
 
 // spread puts a sync off, when its time passed while no worker ran, so that
 // not all connections sync when one runs again. It reports whether it did.
 func (s *accessSyncRun) spread(ctx workflow.Context) bool {
 	at := spreadSync(s.in.Connection.Name, s.in.NextSyncAt, time.Duration(s.in.Every), workflow.Now(ctx))
-	if !at.After(workflow.Now(ctx)) || workflow.GetVersion(ctx, "spread after an outage", workflow.DefaultVersion, 1) < 1 {
+	if !at.After(workflow.Now(ctx)) || workflow.GetVersion(ctx, spreadAfterAnOutage, workflow.DefaultVersion, 1) < 1 {
 		return false
 	}
 	s.in.NextSyncAt, s.unrecorded = at, true
@@ -378,7 +378,7 @@ func (s *accessSyncRun) ask(trigger db.Trigger, acceptRemovals bool, updateID st
 // next run, the caller is told to come again. One that was answered by the run
 // before, and whose answer was lost on the way, gets it again.
 func (s *accessSyncRun) result(ctx workflow.Context, updateID string) (activities.SyncResult, error) {
-	answered := slices.Contains(s.in.Answered, updateID) && workflow.GetVersion(ctx, "answer again", workflow.DefaultVersion, 1) >= 1
+	answered := slices.Contains(s.in.Answered, updateID) && workflow.GetVersion(ctx, answerAgain, workflow.DefaultVersion, 1) >= 1
 	if err := workflow.Await(ctx, func() bool { return answered || s.ended || s.disconnect != nil }); err != nil {
 		return activities.SyncResult{}, err
 	}

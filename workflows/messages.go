@@ -78,7 +78,7 @@ func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, upda
 // disconnected, and that none of those under way has connected, stays so.
 func (s *accessSyncRun) reconnected() {
 	s.reconnecting--
-	s.futile = s.reconnecting == 0 && s.in.Disconnected
+	s.staysDisconnected = s.reconnecting == 0 && s.in.Disconnected
 }
 
 // signal is a signal and what it does. Doing it never yields.

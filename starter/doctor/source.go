@@ -134,11 +134,11 @@ func (e *examination) examineAccess(ctx context.Context) {
 	defer cancel()
 	// What does not answer at once is told rather than waited for.
 	once := httpclient.Config{MaxTries: 1, Timeout: stepTimeout}
-	source := activities.Activities{Record: e.record, Providers: map[string]directory.Provider{
+	providers := map[string]directory.Provider{
 		directory.JamfPro: jamf.NewProvider(once),
 		directory.Truto:   truto.NewProvider(once),
-	}}
-	report, err := source.TryCredentials(ctx, c)
+	}
+	report, err := activities.TryCredentials(ctx, e.record, providers, c)
 	e.judge(report, err)
 }
 

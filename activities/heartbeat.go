@@ -36,8 +36,8 @@ type Progress struct {
 	Trouble db.Trouble `json:"trouble,omitzero"`
 }
 
-// earlier is what the attempts before this one said last.
-func earlier(ctx context.Context) Progress {
+// lastHeartbeat is what the attempts before this one said last.
+func lastHeartbeat(ctx context.Context) Progress {
 	var p Progress
 	if !activity.HasHeartbeatDetails(ctx) || activity.GetHeartbeatDetails(ctx, &p) != nil {
 		return Progress{} // of a version that says something else
@@ -45,15 +45,15 @@ func earlier(ctx context.Context) Progress {
 	return p
 }
 
-// alive does the work of an activity that may take long: a source can keep it
+// withHeartbeat does the work of an activity that may take long: a source can keep it
 // waiting, and a snapshot can be large. Meanwhile it says in short intervals
 // that the worker lives, with the progress last reported. When the worker is
 // about to stop the work is cancelled, and another worker goes on at once.
-func alive[T any](ctx context.Context, work func(ctx context.Context, report func(Progress)) (T, error)) (T, error) {
+func withHeartbeat[T any](ctx context.Context, work func(ctx context.Context, report func(Progress)) (T, error)) (T, error) {
 	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil) // also where work panics
 	var last atomic.Pointer[Progress]
-	if p := earlier(ctx); p != (Progress{}) {
+	if p := lastHeartbeat(ctx); p != (Progress{}) {
 		last.Store(&p)
 	}
 	go beat(running, cancel, &last)
@@ -86,8 +86,8 @@ func beat(ctx context.Context, cancel context.CancelCauseFunc, last *atomic.Poin
 	}
 }
 
-// lastWords is the context of what an activity leaves behind, also when it was
+// detached is the context of what an activity leaves behind, also when it was
 // cancelled: it may take a second.
-func lastWords(ctx context.Context) (context.Context, context.CancelFunc) {
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 }

@@ -108,7 +108,7 @@ func (a *Activities) prolong(ctx context.Context, lost context.CancelCauseFunc, 
 
 // release lets the next one read, also when the worker stops.
 func (a *Activities) release(ctx context.Context, lease db.Lease) error {
-	ctx, cancel := lastWords(ctx)
+	ctx, cancel := detached(ctx)
 	defer cancel()
 	return a.Record.ReleaseLease(ctx, lease)
 }

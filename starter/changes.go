@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+)
+
+func newChanges(a *app) *cobra.Command {
+	var since string
+	cmd := &cobra.Command{
+		Use:   "changes NAME",
+		Short: "List what the syncs found different, oldest first",
+		Example: `  starter changes acme
+  starter changes acme --since 2026-11-01
+  starter changes acme --since 7d -o json`,
+		Args: named,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.changes(cmd.Context(), args[0], since) },
+	}
+	cmd.Flags().StringVar(&since, "since", "", "time (RFC 3339, or UTC), date, or duration back from now")
+	return cmd
+}
+
+func (a *app) changes(ctx context.Context, name, since string) error {
+	from, err := parseSince(since)
+	if err != nil {
+		return err
+	}
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	changes := record.Changes(ctx, c.ID, from)
+	if a.format == output.JSON {
+		return output.StreamJSON(a.out, converted(changes, viewChange))
+	}
+	return output.WriteTable(a.out, []output.Column{output.Col("Sync", 5), output.Col("At", 20), output.Col("Who", 16), output.Col("Change", 8), output.Col("Before", 12), output.Col("After", 12)},
+		converted(changes, func(c db.Change) []string {
+			before, after := facts(c.Before), facts(c.After)
+			// All of their facts differ; the name is enough for a table.
+			switch c.Change {
+			case "added":
+				after = fact(c.After, "username")
+			case "removed":
+				before = fact(c.Before, "username")
+			}
+			return []string{fmt.Sprint(c.Sync), when(&c.At), c.Kind + " " + c.ID, c.Change, before, after}
+		}))
+}
+
+func parseSince(since string) (time.Time, error) {
+	if since == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if t, err := time.Parse(layout, since); err == nil {
+			return t, nil
+		}
+	}
+	if d, err := parseDuration(since); err == nil && d >= 0 {
+		return time.Now().Add(-d), nil
+	}
+	return time.Time{}, usagef("--since %q is no RFC 3339 time, date or duration", since)
+}
