@@ -103,7 +103,7 @@ func noticeSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, s Sync, wa
 func outcomeBefore(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (before Outcome, err error) {
 	err = tx.GetContext(ctx, &before, `
 		SELECT outcome FROM syncs
-		WHERE connection_id = $1 AND number < $2 AND error <> 'interrupted' ORDER BY number DESC LIMIT 1`, connectionID, number)
+		WHERE connection_id = $1 AND number < $2 AND error <> $3 ORDER BY number DESC LIMIT 1`, connectionID, number, CodeInterrupted)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

@@ -60,7 +60,7 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		}
 		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
 		if why != "" {
-			s.Outcome, s.Error, s.Reason = Held, "held", why
+			s.Outcome, s.Error, s.Reason = Held, CodeHeld, why
 			options.Becomes.Reason = why
 			err = recordTaken(ctx, tx, connectionID, s.Number, snapshot.counts.taken)
 		} else {

@@ -34,6 +34,13 @@ const (
 	Failed Outcome = "failed"
 )
 
+// Codes of Sync.Error, beside those of a source (directory.Code).
+const (
+	CodeHeld = "held"
+	// CodeInterrupted: it had not ended when its connection went on without it.
+	CodeInterrupted = "interrupted"
+)
+
 // Sync is one attempt to bring the record up to date.
 type Sync struct {
 	Number     int        `db:"number"`
@@ -161,8 +168,8 @@ func syncByKey(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string)
 // connection whose syncs have all ended has no read.
 func interrupt(ctx context.Context, tx *sqlx.Tx, connectionID int64, reason string, now time.Time) error {
 	result, err := tx.ExecContext(ctx, `
-		UPDATE syncs SET outcome = 'failed', error = 'interrupted', reason = $2, finished_at = $3
-		WHERE connection_id = $1 AND outcome = 'running'`, connectionID, reason, now)
+		UPDATE syncs SET outcome = 'failed', error = $4, reason = $2, finished_at = $3
+		WHERE connection_id = $1 AND outcome = 'running'`, connectionID, reason, now, CodeInterrupted)
 	if err != nil {
 		return err
 	}

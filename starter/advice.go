@@ -54,9 +54,9 @@ func failureWith(advice func(source, code string) string, source string, err err
 func failureAtConnect(c db.Connection, err error) error {
 	switch {
 	case temporal.IsCanceledError(err):
-		return &failure{Code: "unexpected", Message: "connecting was cancelled; nothing is left of it", Hint: "connect again"}
+		return &failure{Code: codeUnexpected, Message: "connecting was cancelled; nothing is left of it", Hint: "connect again"}
 	case temporal.IsTerminatedError(err):
-		return &failure{Code: "unexpected", Message: "somebody terminated the workflow that connects",
+		return &failure{Code: codeUnexpected, Message: "somebody terminated the workflow that connects",
 			Hint: "`starter disconnect " + c.Name + "` frees the name; then connect again"}
 	}
 	return failureWith(adviceAtConnect, c.Source, err)
@@ -79,10 +79,10 @@ var hints = map[string]string{
 	string(directory.MissingPrivilege):    "add the privilege to the API role in Jamf Pro under Settings > API roles and clients, then try again",
 	string(directory.Unreachable):         "check the URL in a browser, and that this machine's worker may reach it",
 	string(directory.Inconsistent):        "nothing was changed; try again, and if it stays so ask Jamf about the server",
-	"interrupted":                         "try again: `starter resync NAME`",
+	codeInterrupted:                       "try again: `starter resync NAME`",
 	activities.Disconnected:               "`starter reconnect` with new credentials connects it again",
 	activities.NotFound:                   "`starter list` shows what there is",
-	"unexpected":                          lookForCause,
+	codeUnexpected:                        lookForCause,
 
 	string(directory.NeedsReauth):      "authorise the integrated account again: `starter reconnect NAME` prints a link token for Truto's dialogue, and the connection goes on by itself",
 	string(directory.ValidationError):  "look at the integrated account's last error in Truto, and correct there what it logs in to Jamf Pro with; a connection goes on by itself",
@@ -92,7 +92,7 @@ var hints = map[string]string{
 }
 
 var atConnect = map[string]string{
-	"interrupted":           "connect again",
+	codeInterrupted:         "connect again",
 	activities.Disconnected: "connect again",
 
 	string(directory.NeedsReauth):      "authorise the integrated account again in Truto, then connect again",

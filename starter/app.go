@@ -75,7 +75,7 @@ func (a *app) record(ctx context.Context, options ...db.Option) (*db.DB, error) 
 	}
 	pending, err := record.Pending(ctx)
 	if err == nil && pending > 0 {
-		err = &failure{Code: "usage", Message: fmt.Sprintf("the database lacks %d migrations of this program", pending),
+		err = &failure{Code: codeUsage, Message: fmt.Sprintf("the database lacks %d migrations of this program", pending),
 			Hint: "run `starter migrate` as the role that owns the schema, or start a worker of this version that does"}
 	}
 	if err == nil {
@@ -94,7 +94,7 @@ func (a *app) record(ctx context.Context, options ...db.Option) (*db.DB, error) 
 func refuseNewer(ctx context.Context, record *db.DB) error {
 	newer, err := record.Newer(ctx)
 	if err == nil && newer {
-		err = &failure{Code: "usage", Message: "the database was migrated by a newer version of this program", Hint: "use the `starter` of that version"}
+		err = &failure{Code: codeUsage, Message: "the database was migrated by a newer version of this program", Hint: "use the `starter` of that version"}
 	}
 	return err
 }
@@ -118,7 +118,7 @@ func (a *app) openWith(ctx context.Context, s settings.Settings, more ...db.Opti
 }
 
 func unusableKeyset(err error) *failure {
-	return &failure{Code: "usage", Message: err.Error(), Hint: settings.KeysetRemedy}
+	return &failure{Code: codeUsage, Message: err.Error(), Hint: settings.KeysetRemedy}
 }
 
 // temporal connects to Temporal.
@@ -191,7 +191,7 @@ func typed[T any](ctx context.Context, a *app, read func() (T, error)) (T, error
 	case <-ctx.Done():
 		fmt.Fprintln(a.err)
 		var none T
-		return none, &failure{Code: "unexpected", Message: "stopped before it was answered", Hint: "nothing was changed"}
+		return none, &failure{Code: codeUnexpected, Message: "stopped before it was answered", Hint: "nothing was changed"}
 	}
 }
 
@@ -220,7 +220,7 @@ func (a *app) liveConnection(ctx context.Context, name string) (*db.DB, db.Conne
 }
 
 func stillConnecting(name string) error {
-	return &failure{Code: "usage", Message: name + " is still connecting", Hint: "`starter status " + name + "` shows how far it is"}
+	return &failure{Code: codeUsage, Message: name + " is still connecting", Hint: "`starter status " + name + "` shows how far it is"}
 }
 
 // done prints that something was done to a connection.

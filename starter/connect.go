@@ -151,14 +151,14 @@ func (a *app) confirmAdmin(ctx context.Context, confirmed bool) error {
 		return nil
 	}
 	if _, ok := a.terminal(); !ok {
-		return &failure{Code: "usage", Message: "not confirmed that you have admin access to this Jamf", Hint: "pass --confirm-admin"}
+		return &failure{Code: codeUsage, Message: "not confirmed that you have admin access to this Jamf", Hint: "pass --confirm-admin"}
 	}
 	answer, err := a.prompt(ctx, "I have admin access to this Jamf [y/N]: ")
 	if err != nil {
 		return err
 	}
 	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
-		return &failure{Code: "usage", Message: "not connected", Hint: "somebody with admin access to the Jamf has to connect it"}
+		return &failure{Code: codeUsage, Message: "not connected", Hint: "somebody with admin access to the Jamf has to connect it"}
 	}
 	return nil
 }

@@ -229,7 +229,7 @@ func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 		return err
 	}
 	if known && !onThisMachine(c) {
-		return &failure{Code: "already_exists", Message: fmt.Sprintf("the connection %q in this home is none of a demo: it is to %s", c.Name, c.BaseURL),
+		return &failure{Code: codeAlreadyExists, Message: fmt.Sprintf("the connection %q in this home is none of a demo: it is to %s", c.Name, c.BaseURL),
 			Hint: "give the demo a home of its own: JAMF_ACCESS_HOME=DIR starter demo"}
 	}
 	if _, err := record.ImportRoster(ctx, simulated.Organization, simulated.roster(time.Now()), true); err != nil {

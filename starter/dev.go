@@ -121,7 +121,7 @@ func (a *app) startStack(ctx context.Context, s settings.Settings, c stack.Confi
 		return nil, portTaken(taken.Port, taken.Purpose)
 	}
 	if used, ok := errors.AsType[*localprocess.InUseError](err); ok {
-		return nil, &failure{Code: "usage", Message: used.Error(), Hint: "it is another demo or dev; one beside it needs a home of its own: JAMF_ACCESS_HOME=DIR"}
+		return nil, &failure{Code: codeUsage, Message: used.Error(), Hint: "it is another demo or dev; one beside it needs a home of its own: JAMF_ACCESS_HOME=DIR"}
 	}
 	return st, err
 }
@@ -143,7 +143,7 @@ func portTaken(port int, purpose string) *failure {
 		localtemporal.PurposeUI:     "--ui-port",
 		purposeSimulation:           "--jamf-port",
 	}
-	return &failure{Code: "usage",
+	return &failure{Code: codeUsage,
 		Message: fmt.Sprintf("port %d, wanted for %s, is taken by another program", port, purpose),
 		Hint:    fmt.Sprintf("stop that program (another demo or dev?), or choose another port with %s", flags[purpose])}
 }

@@ -52,7 +52,7 @@ func (a *app) doctor(ctx context.Context, name string) error {
 		Progress: func(what string) { a.say("  %s", what) },
 	}.Examine(ctx, name)
 	if ctx.Err() != nil {
-		return &failure{Code: "unexpected", Message: "stopped before every check was made", Hint: "nothing was changed"}
+		return &failure{Code: codeUnexpected, Message: "stopped before every check was made", Hint: "nothing was changed"}
 	}
 	v := doctorView{Healthy: true, Checks: []checkView{}}
 	var first *failure

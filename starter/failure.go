@@ -30,15 +30,27 @@ const (
 	exitInconsistentSource
 )
 
+// Error codes of commands, beside those of sources (directory.Code). They are part
+// of the contract.
+const (
+	codeUnexpected      = "unexpected"
+	codeUsage           = "usage"
+	codeNotFound        = "not_found"
+	codeAlreadyExists   = "already_exists"
+	codeMonitorsFailing = "monitors_failing"
+	codeHeld            = db.CodeHeld
+	codeInterrupted     = db.CodeInterrupted
+)
+
 var exitByCode = map[string]int{
-	"usage":                               exitUsage,
+	codeUsage:                             exitUsage,
 	string(directory.CredentialsRejected): exitCredentialsRejected,
 	string(directory.MissingPrivilege):    exitMissingPrivilege,
 	string(directory.Unreachable):         exitUnreachable,
-	"not_found":                           exitName,
-	"already_exists":                      exitName,
-	"monitors_failing":                    exitMonitorsFailing,
-	"held":                                exitHeld,
+	codeNotFound:                          exitName,
+	codeAlreadyExists:                     exitName,
+	codeMonitorsFailing:                   exitMonitorsFailing,
+	codeHeld:                              exitHeld,
 	string(directory.Inconsistent):        exitInconsistentSource,
 }
 
@@ -62,13 +74,13 @@ func (f *failure) exit() int {
 }
 
 func usagef(format string, args ...any) *failure {
-	return &failure{Code: "usage", Message: fmt.Sprintf(format, args...), Hint: "see --help"}
+	return &failure{Code: codeUsage, Message: fmt.Sprintf(format, args...), Hint: "see --help"}
 }
 
 // stoppedWatching is the failure of a command that a person ended while a
 // workflow was at work for a connection.
 func stoppedWatching(connection, what string) *failure {
-	return &failure{Code: "unexpected", Message: "stopped watching; " + what + " goes on",
+	return &failure{Code: codeUnexpected, Message: "stopped watching; " + what + " goes on",
 		Hint: "`starter status " + connection + "` shows what becomes of it"}
 }
 
@@ -81,7 +93,7 @@ func stopped(err error) error {
 	if said || !cancelled && !ended && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &failure{Code: "unexpected", Message: "stopped before it was done", Hint: "`starter list` shows how connections are"}
+	return &failure{Code: codeUnexpected, Message: "stopped before it was done", Hint: "`starter list` shows how connections are"}
 }
 
 // lookForCause is what to do about what nobody expected.
@@ -113,34 +125,34 @@ func failureOf(err error) *failure {
 			Hint: "start a local one with `starter dev`, or set TEMPORAL_ADDRESS to one that runs, and TEMPORAL_TLS… or TEMPORAL_API_KEY to what it demands"}
 	}
 	if errors.Is(err, settings.ErrNoDatabase) {
-		return &failure{Code: "usage", Message: err.Error(),
+		return &failure{Code: codeUsage, Message: err.Error(),
 			Hint: "start a local stack with `starter dev`, or set DATABASE_URL (and JAMF_ACCESS_HOME to a stack's folder)"}
 	}
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		f := &failure{Code: contractCode(app.Type()), Message: app.Message(), Hint: advice("", app.Type())}
 		if f.Code == activities.Disconnected {
-			f.Code = "not_found"
+			f.Code = codeNotFound
 		}
 		return f
 	}
 	switch {
 	case errors.Is(err, db.ErrNotFound):
-		return &failure{Code: "not_found", Message: err.Error(), Hint: "`starter list` shows what there is"}
+		return &failure{Code: codeNotFound, Message: err.Error(), Hint: "`starter list` shows what there is"}
 	case errors.Is(err, db.ErrAlreadyExists):
-		return &failure{Code: "already_exists", Message: err.Error(),
+		return &failure{Code: codeAlreadyExists, Message: err.Error(),
 			Hint: "choose another name; `starter reconnect` gives it new credentials, `starter disconnect --erase` frees the name"}
 	case errors.Is(err, db.ErrDisconnected):
-		return &failure{Code: "not_found", Message: "the connection is disconnected", Hint: hints[activities.Disconnected]}
+		return &failure{Code: codeNotFound, Message: "the connection is disconnected", Hint: hints[activities.Disconnected]}
 	case errors.Is(err, db.ErrDuplicateAddress):
-		return &failure{Code: "usage", Message: err.Error(), Hint: "nothing was imported; an address belongs to one person only"}
+		return &failure{Code: codeUsage, Message: err.Error(), Hint: "nothing was imported; an address belongs to one person only"}
 	case errors.Is(err, db.ErrNoKeyset):
-		return &failure{Code: "usage", Message: err.Error(), Hint: "`starter keys create FILE` makes one; `starter dev` and `demo` make one of their own"}
+		return &failure{Code: codeUsage, Message: err.Error(), Hint: "`starter keys create FILE` makes one; `starter dev` and `demo` make one of their own"}
 	case errors.Is(err, db.ErrNotOwner):
-		return &failure{Code: "usage", Message: err.Error(), Hint: "set DATABASE_URL to that role's"}
+		return &failure{Code: codeUsage, Message: err.Error(), Hint: "set DATABASE_URL to that role's"}
 	case errors.Is(err, db.ErrUnrestricted):
-		return &failure{Code: "usage", Message: err.Error(), Hint: "make a role for the worker alone, and take from it, and from PUBLIC, what it does not need"}
+		return &failure{Code: codeUsage, Message: err.Error(), Hint: "make a role for the worker alone, and take from it, and from PUBLIC, what it does not need"}
 	case db.IsDenied(err):
-		return &failure{Code: "usage", Message: err.Error(),
+		return &failure{Code: codeUsage, Message: err.Error(),
 			Hint: "`starter migrate --grant-to ROLE`, run as the owner of the schema, grants what commands need"}
 	case db.IsLost(err):
 		return &failure{Code: string(directory.Unreachable), Message: "PostgreSQL went away: " + err.Error(), Hint: "is it running? Then try again"}
@@ -150,5 +162,5 @@ func failureOf(err error) *failure {
 	if unavailable || late {
 		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + err.Error(), Hint: "is it running?"}
 	}
-	return &failure{Code: "unexpected", Message: err.Error(), Hint: ""}
+	return &failure{Code: codeUnexpected, Message: err.Error(), Hint: ""}
 }

@@ -59,7 +59,7 @@ func (a *app) createKeys(file string) error {
 	}
 	if err := keyset.Create(file); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return &failure{Code: "already_exists", Message: file + " exists", Hint: "it is left as it is; `starter keys rotate` adds a key to it"}
+			return &failure{Code: codeAlreadyExists, Message: file + " exists", Hint: "it is left as it is; `starter keys rotate` adds a key to it"}
 		}
 		return err
 	}
@@ -77,7 +77,7 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	}
 	file := s.KeysetFile()
 	if file == "" {
-		return &failure{Code: "usage", Message: "the keyset is in the environment, where it cannot be replaced",
+		return &failure{Code: codeUsage, Message: "the keyset is in the environment, where it cannot be replaced",
 			Hint: "put it in a file to rotate it, and set JAMF_ACCESS_KEYSET to the file's name, for the workers too"}
 	}
 	keyset, err := s.Keyset()

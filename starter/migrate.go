@@ -51,7 +51,7 @@ func (a *app) migrate(ctx context.Context, grantTo string) error {
 	}
 	if grantTo != "" {
 		if err := record.Grant(ctx, grantTo); errors.Is(err, db.ErrNotFound) {
-			return &failure{Code: "not_found", Message: err.Error(), Hint: fmt.Sprintf("make it first, as in CREATE ROLE %s LOGIN PASSWORD '…'", grantTo)}
+			return &failure{Code: codeNotFound, Message: err.Error(), Hint: fmt.Sprintf("make it first, as in CREATE ROLE %s LOGIN PASSWORD '…'", grantTo)}
 		} else if err != nil {
 			return err
 		}

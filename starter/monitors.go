@@ -50,7 +50,7 @@ func (a *app) monitors(ctx context.Context, name string, check bool) error {
 		not = append(not, "no monitor has run yet")
 	}
 	if len(not) > 0 {
-		return &failure{Code: "monitors_failing", Message: strings.Join(not, "; "), reported: a.format == output.JSON}
+		return &failure{Code: codeMonitorsFailing, Message: strings.Join(not, "; "), reported: a.format == output.JSON}
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (a *app) notifyTest(ctx context.Context, name string) error {
 	err = run.Get(ctx, nil)
 	following.stop()
 	if ctx.Err() != nil {
-		return &failure{Code: "unexpected", Message: "stopped watching; the message is sent all the same",
+		return &failure{Code: codeUnexpected, Message: "stopped watching; the message is sent all the same",
 			Hint: "`starter notify deliveries " + name + "` shows what becomes of it"}
 	}
 	if err != nil {

@@ -81,7 +81,7 @@ func (a *app) notifyAdd(ctx context.Context, name string, o notifyOptions) error
 	}
 	if err := record.Subscribe(ctx, n); err != nil {
 		if errors.Is(err, db.ErrAlreadyExists) {
-			return &failure{Code: "already_exists", Message: err.Error(), Hint: "choose another name; `starter notify remove` frees this one"}
+			return &failure{Code: codeAlreadyExists, Message: err.Error(), Hint: "choose another name; `starter notify remove` frees this one"}
 		}
 		return err
 	}
@@ -139,7 +139,7 @@ func (a *app) signingSecret(ctx context.Context, file string) (secret string, ma
 		return "", false, err
 	}
 	if err := webhook.CheckSecret(secret); err != nil {
-		return "", false, &failure{Code: "usage", Message: err.Error(), Hint: "leave it out, and one is made and printed once"}
+		return "", false, &failure{Code: codeUsage, Message: err.Error(), Hint: "leave it out, and one is made and printed once"}
 	}
 	return secret, false, nil
 }
@@ -185,7 +185,7 @@ func (a *app) notifyRemove(ctx context.Context, name string) error {
 // unknownSubscription says where to look when there is none of a name.
 func unknownSubscription(err error) error {
 	if errors.Is(err, db.ErrNotFound) {
-		return &failure{Code: "not_found", Message: err.Error(), Hint: "`starter notify list` shows what there is"}
+		return &failure{Code: codeNotFound, Message: err.Error(), Hint: "`starter notify list` shows what there is"}
 	}
 	return err
 }

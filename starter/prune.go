@@ -107,7 +107,7 @@ func parsePeriod(period string) (time.Duration, error) {
 	days := min(number*daysInUnit[parts[2]], 100*365)
 	keep := time.Duration(days) * 24 * time.Hour
 	if keep < db.MinKept {
-		return 0, &failure{Code: "usage", Message: fmt.Sprintf("--older-than %s is too short", period),
+		return 0, &failure{Code: codeUsage, Message: fmt.Sprintf("--older-than %s is too short", period),
 			Hint: "audits look back at up to a year: 365d is the least"}
 	}
 	return keep, nil

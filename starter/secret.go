@@ -38,7 +38,7 @@ func (a *app) secret(ctx context.Context, kind secretKind, file string) (string,
 	case secret == "":
 		return "", usagef("the %s is empty", kind.name)
 	case len(secret) > maxSecret, strings.ContainsFunc(secret, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return "", &failure{Code: "usage", Message: "what was given as " + kind.name + " is more than one line of text",
+		return "", &failure{Code: codeUsage, Message: "what was given as " + kind.name + " is more than one line of text",
 			Hint: fmt.Sprintf("%s, or what is typed, is the %s and nothing else", kind.flag, kind.name)}
 	}
 	return secret, nil
@@ -52,7 +52,7 @@ func (a *app) readSecret(ctx context.Context, kind secretKind, file string) (str
 	if file != "" {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			return "", &failure{Code: "usage", Message: err.Error(),
+			return "", &failure{Code: codeUsage, Message: err.Error(),
 				Hint: fmt.Sprintf("%s names a file that holds the %s and nothing else", kind.flag, kind.name)}
 		}
 		return string(content), nil
@@ -62,7 +62,7 @@ func (a *app) readSecret(ctx context.Context, kind secretKind, file string) (str
 	}
 	terminal, ok := a.terminal()
 	if !ok {
-		return "", &failure{Code: "usage", Message: "no " + kind.name,
+		return "", &failure{Code: codeUsage, Message: "no " + kind.name,
 			Hint: fmt.Sprintf("pass %s, or set %s", kind.flag, kind.variable)}
 	}
 	fmt.Fprintf(a.err, "%s (not shown): ", strings.ToUpper(kind.name[:1])+kind.name[1:])

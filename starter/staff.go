@@ -71,7 +71,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 	a.say("Importing %d people into organization %s", len(people), output.Clean(organization))
 	change, err := record.ImportRoster(ctx, organization, people, acceptReturns)
 	if e, ok := errors.AsType[*db.ReturnedError](err); ok {
-		return &failure{Code: "held", Message: file + ": " + e.Error(),
+		return &failure{Code: codeHeld, Message: file + ": " + e.Error(),
 			Hint: "nothing was imported; where the exits are missing, mend the file; where it is right, import it with --accept-returns"}
 	}
 	if err != nil {
@@ -114,14 +114,14 @@ func (a *app) readRoster(ctx context.Context, file string) ([]db.Person, error) 
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, &failure{Code: "usage", Message: err.Error(), Hint: "see `starter staff import --help` for what the file holds"}
+			return nil, &failure{Code: codeUsage, Message: err.Error(), Hint: "see `starter staff import --help` for what the file holds"}
 		}
 		defer f.Close()
 		in = f
 	}
 	people, err := typed(ctx, a, func() ([]db.Person, error) { return roster.Read(in) })
 	if e, ok := errors.AsType[*roster.Error](err); ok {
-		return nil, &failure{Code: "usage", Message: file + ": " + e.Error(), Hint: "nothing was imported; see `starter staff import --help`"}
+		return nil, &failure{Code: codeUsage, Message: file + ": " + e.Error(), Hint: "nothing was imported; see `starter staff import --help`"}
 	}
 	return people, err
 }

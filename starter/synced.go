@@ -75,7 +75,7 @@ func syncFailure(c db.Connection, s db.Sync) *failure {
 	case db.Applied:
 		return nil
 	case db.Held:
-		return &failure{Code: "held", Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, c.Name, s.Reason),
+		return &failure{Code: codeHeld, Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, c.Name, s.Reason),
 			Hint: fmt.Sprintf("look at what is gone in Jamf; if it is right, accept it: `starter resync %s --accept-removals`", c.Name)}
 	default:
 		return &failure{

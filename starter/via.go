@@ -62,7 +62,7 @@ func (a *app) jamfTarget(ctx context.Context, o connectOptions) (db.NewConnectio
 	}
 	base, err := jamf.ParseBaseURL(url)
 	if err != nil {
-		return db.NewConnection{}, &failure{Code: "usage", Message: err.Error(), Hint: "a Jamf URL looks like https://acme.jamfcloud.com"}
+		return db.NewConnection{}, &failure{Code: codeUsage, Message: err.Error(), Hint: "a Jamf URL looks like https://acme.jamfcloud.com"}
 	}
 	clientID, err := a.required(ctx, "--client-id", "Client ID", o.clientID)
 	if err != nil {
@@ -78,7 +78,7 @@ func (a *app) jamfTarget(ctx context.Context, o connectOptions) (db.NewConnectio
 func (a *app) trutoTarget(ctx context.Context, o connectOptions) (db.NewConnection, error) {
 	base, err := truto.ParseBaseURL(o.trutoURL)
 	if err != nil {
-		return db.NewConnection{}, &failure{Code: "usage", Message: err.Error(), Hint: "left out, --truto-url is " + truto.DefaultBaseURL}
+		return db.NewConnection{}, &failure{Code: codeUsage, Message: err.Error(), Hint: "left out, --truto-url is " + truto.DefaultBaseURL}
 	}
 	account, err := a.required(ctx, "--integrated-account", "Integrated account", o.account)
 	if err != nil {

@@ -211,7 +211,7 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 		trigger:        s.current.Trigger,
 		acceptRemovals: s.current.AcceptRemovals,
 		becomes: func(p problem) db.StateChange {
-			outlook = s.outlook(ctx, p)
+			outlook, s.unrecorded = s.outlook(ctx, p), false
 			return s.stateChange(outlook)
 		},
 	}.run(syncing)
@@ -271,9 +271,8 @@ func (s *accessSyncRun) state(o Outlook) db.State {
 	}
 }
 
-// stateChange is what the record is to be told, and taken to have been told.
+// stateChange is what the record is to be told.
 func (s *accessSyncRun) stateChange(o Outlook) db.StateChange {
-	s.unrecorded = false
 	change := db.StateChange{State: s.state(o), Reason: o.Reason, Every: s.in.Every}
 	if change.State == db.Active || change.State == db.NeedsReconnect && s.in.Connection.MendedElsewhere {
 		change.NextSyncAt = &o.NextSyncAt
@@ -285,6 +284,7 @@ func (s *accessSyncRun) recordState(ctx workflow.Context) error {
 	if !s.unrecorded {
 		return nil
 	}
+	s.unrecorded = false // but for what changes meanwhile
 	err := workflow.ExecuteActivity(withActivity(ctx, "record the connection's state"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: s.stateChange(s.in.Outlook)},
 	).Get(ctx, nil)

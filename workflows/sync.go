@@ -41,7 +41,7 @@ func (s syncOnce) run(ctx workflow.Context) (activities.Recorded, error) {
 		case p.code != activities.StagingLost:
 			return s.recordFailure(ctx, p)
 		case losses == maxStagingLosses:
-			return s.recordFailure(ctx, problem{code: "unexpected", reason: p.reason})
+			return s.recordFailure(ctx, problem{code: codeUnexpected, reason: p.reason})
 		}
 	}
 }
@@ -99,6 +99,9 @@ func (s syncOnce) withLongActivity(ctx workflow.Context, summary string) workflo
 	return prioritised(withLongActivity(ctx, summary), s.connection, s.trigger)
 }
 
+// codeUnexpected is the code of a problem that is no source's.
+const codeUnexpected = "unexpected"
+
 // problem is the typed error of an activity; its zero value is no problem.
 type problem struct {
 	code     string
@@ -117,12 +120,12 @@ func problemOf(err error) problem {
 	}
 	app, ok := errors.AsType[*temporal.ApplicationError](err)
 	if !ok {
-		return problem{code: "unexpected", reason: err.Error()}
+		return problem{code: codeUnexpected, reason: err.Error()}
 	}
 	p := problem{code: app.Type(), reason: app.Message()}
 	if p.code == string(directory.TokenRejected) {
 		if err := app.Details(&p.rejected); err != nil {
-			return problem{code: "unexpected", reason: "a rejected token without its generation"}
+			return problem{code: codeUnexpected, reason: "a rejected token without its generation"}
 		}
 	}
 	return p

@@ -38,19 +38,19 @@ type part struct {
 // New returns the health of a worker that is starting.
 func New() *Health { return &Health{worker: errStarting} }
 
-// Needs adds a part that the worker cannot do without, and how to ask whether
+// AddPart adds a part that the worker cannot do without, and how to ask whether
 // it answers.
-func (h *Health) Needs(name string, ask func(context.Context) error) {
+func (h *Health) AddPart(name string, ask func(context.Context) error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.parts = append(h.parts, part{name, ask})
 }
 
-// Polls says that the worker takes work.
-func (h *Health) Polls() { h.becomes(nil) }
+// SetReady says that the worker takes work.
+func (h *Health) SetReady() { h.becomes(nil) }
 
-// Stops says that the worker takes no more work.
-func (h *Health) Stops() { h.becomes(errStopping) }
+// SetStopping says that the worker takes no more work.
+func (h *Health) SetStopping() { h.becomes(errStopping) }
 
 func (h *Health) becomes(state error) {
 	h.mu.Lock()
@@ -58,8 +58,8 @@ func (h *Health) becomes(state error) {
 	h.worker = state
 }
 
-// Fails says that the worker cannot go on.
-func (h *Health) Fails(why error) {
+// SetFailed says that the worker cannot go on.
+func (h *Health) SetFailed(why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.worker, h.failed = why, why
@@ -71,8 +71,8 @@ type Part struct {
 	Err  error
 }
 
-// Ask asks the worker and all its parts, at once, how they are.
-func (h *Health) Ask(ctx context.Context) []Part {
+// Check asks the worker and all its parts, at once, how they are.
+func (h *Health) Check(ctx context.Context) []Part {
 	h.mu.Lock()
 	answers, parts := []Part{{"worker", h.worker}}, h.parts
 	h.mu.Unlock()
@@ -98,7 +98,7 @@ func (h *Health) Register(mux *http.ServeMux) {
 		answer(w, []Part{{"worker", failed}})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, h.Ask(r.Context()))
+		answer(w, h.Check(r.Context()))
 	})
 }
 

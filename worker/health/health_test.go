@@ -30,9 +30,9 @@ func TestReadinessFollowsTheWorkersLife(t *testing.T) {
 		body    string
 	}{
 		{func() {}, 200, 503, "worker: failing: it is starting\n"},
-		{h.Polls, 200, 200, "worker: ok\n"},
-		{h.Stops, 200, 503, "worker: failing: it is stopping\n"},
-		{func() { h.Fails(errors.New("no such namespace")) }, 503, 503, "worker: failing: no such namespace\n"},
+		{h.SetReady, 200, 200, "worker: ok\n"},
+		{h.SetStopping, 200, 503, "worker: failing: it is stopping\n"},
+		{func() { h.SetFailed(errors.New("no such namespace")) }, 503, 503, "worker: failing: no such namespace\n"},
 	} {
 		step.becomes()
 		live, _ := ask(h, "/livez")
@@ -48,12 +48,12 @@ func TestAPartThatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := New()
-		h.Polls()
-		h.Needs("postgres", func(ctx context.Context) error {
+		h.SetReady()
+		h.AddPart("postgres", func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		h.Needs("temporal", func(context.Context) error { return nil })
+		h.AddPart("temporal", func(context.Context) error { return nil })
 		ready, body := ask(h, "/readyz")
 		require.Equal(t, http.StatusServiceUnavailable, ready)
 		require.Equal(t, "worker: ok\npostgres: failing: context deadline exceeded\ntemporal: ok\n", body)
@@ -69,7 +69,7 @@ func TestProbe(t *testing.T) {
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
 	require.ErrorContains(t, Probe(t.Context(), address), "it is starting")
-	h.Polls()
+	h.SetReady()
 	require.NoError(t, Probe(t.Context(), address))
 	server.Close()
 	require.ErrorContains(t, Probe(t.Context(), address), "connection refused")

@@ -21,7 +21,7 @@ func (c healthCollector) Describe(descs chan<- *prometheus.Desc) { descs <- read
 
 // Collect implements prometheus.Collector.
 func (c healthCollector) Collect(metrics chan<- prometheus.Metric) {
-	for _, part := range c.health.Ask(context.Background()) {
+	for _, part := range c.health.Check(context.Background()) {
 		value := 1.0
 		if part.Err != nil {
 			value = 0

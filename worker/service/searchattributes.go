@@ -21,13 +21,13 @@ import (
 // that is slow to learn of search attributes.
 const registrationTimeout = 10 * time.Second
 
-// searchable registers the workflows' search attributes where they are not
+// registerSearchAttributes registers the workflows' search attributes where they are not
 // known, and reports whether they can be used. A worker that may not register
 // them works without.
-func searchable(ctx context.Context, c client.Client, namespace string, logger *slog.Logger) bool {
+func registerSearchAttributes(ctx context.Context, c client.Client, namespace string, logger *slog.Logger) bool {
 	ctx, cancel := context.WithTimeout(ctx, registrationTimeout)
 	defer cancel()
-	if known(ctx, c, namespace) == nil {
+	if checkSearchAttributes(ctx, c, namespace) == nil {
 		return true
 	}
 	types := map[string]enumspb.IndexedValueType{}
@@ -38,7 +38,7 @@ func searchable(ctx context.Context, c client.Client, namespace string, logger *
 	if _, another := errors.AsType[*serviceerror.AlreadyExists](err); err == nil || another {
 		// A frontend of Temporal's looks for new ones every few seconds.
 		err = retry.Do(ctx, retry.WithCappedDuration(time.Second, retry.NewExponential(50*time.Millisecond)), func(ctx context.Context) error {
-			return retry.RetryableError(known(ctx, c, namespace))
+			return retry.RetryableError(checkSearchAttributes(ctx, c, namespace))
 		})
 	}
 	if err != nil {
@@ -47,9 +47,9 @@ func searchable(ctx context.Context, c client.Client, namespace string, logger *
 	return err == nil
 }
 
-// known returns an error when Temporal does not know one of the search
+// checkSearchAttributes returns an error when Temporal does not know one of the search
 // attributes. It takes a query, which every worker may make.
-func known(ctx context.Context, c client.Client, namespace string) error {
+func checkSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	var terms []string
 	for _, name := range workflows.SearchAttributes() {
 		terms = append(terms, name+" IS NOT NULL")

@@ -95,24 +95,24 @@ func Run(ctx context.Context, c Config, ready func()) error {
 	workflows.Register(w)
 	(&activities.Activities{
 		Record: record, Providers: providers(c, watch.metrics), SyncEnded: watch.metrics.SyncEnded,
-		Searchable: searchable(ctx, temporal, cmp.Or(options.Namespace, client.DefaultNamespace), c.Logger),
+		Searchable: registerSearchAttributes(ctx, temporal, cmp.Or(options.Namespace, client.DefaultNamespace), c.Logger),
 		Webhooks:   webhook.NewSender(httpclient.Config{}), StartDelivery: startDelivery(temporal),
 	}).Register(w)
 	if err := w.Start(); err != nil {
 		return &TemporalError{Address: options.HostPort, Cause: err}
 	}
 	defer w.Stop()
-	watch.health.Polls()
+	watch.health.SetReady()
 	c.Logger.Info("The worker is polling", "queue", workflows.TaskQueue, "temporal", options.HostPort)
 	if ready != nil {
 		ready()
 	}
 	select {
 	case <-ctx.Done():
-		watch.health.Stops()
+		watch.health.SetStopping()
 		return nil
 	case err := <-fatal:
-		watch.health.Fails(err)
+		watch.health.SetFailed(err)
 		return err
 	}
 }

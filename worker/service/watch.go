@@ -55,12 +55,12 @@ func newWatch(address string, logger *slog.Logger) (*watch, error) {
 }
 
 func (w *watch) record(record *db.DB) {
-	w.health.Needs("postgres", record.Ping)
+	w.health.AddPart("postgres", record.Ping)
 	w.metrics.WatchRecord(record)
 }
 
 func (w *watch) temporal(temporal client.Client) {
-	w.health.Needs("temporal", func(ctx context.Context) error {
+	w.health.AddPart("temporal", func(ctx context.Context) error {
 		_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 		return err
 	})
