@@ -11,9 +11,9 @@ import (
 	"github.com/lib/pq"
 )
 
-// serverClock tells the time by PostgreSQL's clock. What several machines record grows
-// old, and is compared, by one clock: what a machine that is ahead has recorded
-// would otherwise prove something for longer than it may.
+// serverClock tells the time by PostgreSQL's clock. What several machines record
+// grows old, and is compared, by one clock: what a machine that is ahead has
+// recorded would otherwise prove something for longer than it may.
 type serverClock struct {
 	// machine is this machine's clock, by which tokens expire, and ahead how far
 	// PostgreSQL's is ahead of it.
@@ -23,13 +23,14 @@ type serverClock struct {
 	given bool
 }
 
-// clockPrecision is less than which two clocks do not differ: to ask PostgreSQL
-// takes as long.
-const clockPrecision = 10 * time.Millisecond
-
-// clockAge is how long a session lasts, at whose beginning the clocks are
-// compared.
-const clockAge = 10 * time.Minute
+const (
+	// clockPrecision is what two clocks may differ by unnoticed: to ask takes as
+	// long.
+	clockPrecision = 10 * time.Millisecond
+	// clockAge is how long a session lasts, at whose beginning the clocks are
+	// compared.
+	clockAge = 10 * time.Minute
+)
 
 func (c *serverClock) now() time.Time { return c.byServer(c.machine()) }
 

@@ -62,7 +62,8 @@ func (d *DB) RejectCredentials(ctx context.Context, connectionID, offer int64) e
 
 // AcceptCredentials makes offered credentials a connection's own, with a
 // token that was got for them, and drops this offer and older ones. A second
-// call finds no offer and returns ErrNotFound.
+// call finds no offer and returns ErrNotFound; one that was rejected meanwhile is
+// ErrRejected.
 func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, token directory.Token) error {
 	sealedToken, err := d.seal(forToken, connectionID, token.Value)
 	if err != nil {
@@ -78,6 +79,9 @@ func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, t
 			DELETE FROM credential_candidates WHERE id = $1 AND connection_id = $2 RETURNING sealed`,
 			offer, connectionID); err != nil {
 			return notFound(err, "the offered credentials")
+		}
+		if sealed == nil {
+			return ErrRejected
 		}
 		if _, err := tx.ExecContext(ctx, `
 			INSERT INTO credentials (connection_id, sealed, token_sealed, token_renew_at, token_generation) VALUES ($1, $2, $3, $4, 1)

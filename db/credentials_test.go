@@ -189,3 +189,30 @@ func TestPausedConnectionStaysPausedWhenAnOfferIsAccepted(t *testing.T) {
 	require.NoError(t, r.AcceptCredentials(r.ctx, c.ID, offer, directory.Token{}))
 	require.Equal(t, Paused, r.reload(c).State)
 }
+
+func TestRejectedCredentialsAreDestroyedAndStayRejected(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	offer, err := r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientID: "client", ClientSecret: secret})
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, r.RejectCredentials(r.ctx, c.ID, offer))
+		_, err = r.OfferedCredentials(r.ctx, c.ID, offer)
+		require.ErrorIs(t, err, ErrRejected)
+		require.Zero(t, one[int](r, `SELECT count(sealed) FROM credential_candidates`))
+	}
+	require.ErrorIs(t, r.AcceptCredentials(r.ctx, c.ID, offer, directory.Token{Value: "token"}), ErrRejected, "by another attempt")
+	resealed, err := r.Reseal(r.ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1, resealed)
+	got, err := r.Credentials(r.ctx, c.ID)
+	require.NoError(t, err)
+	require.Equal(t, newConnection("acme").Credentials, got)
+
+	require.NoError(t, r.RejectCredentials(r.ctx, c.ID, offer+1), "there is none")
+	newer, err := r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientID: "client", ClientSecret: secret})
+	require.NoError(t, err)
+	require.NoError(t, r.AcceptCredentials(r.ctx, c.ID, newer, directory.Token{Value: "token", RenewAt: r.clock.Now()}))
+	require.Zero(t, one[int](r, `SELECT count(*) FROM credential_candidates`))
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -189,6 +190,25 @@ func TestConnectWaitsForAWorkerAndSaysSo(t *testing.T) {
 	w.mustStartWorker(t)
 	require.Zero(t, term.exit(), "%s", term.shown())
 	require.Equal(t, "active", s.status().State)
+}
+
+// A worker that hangs is still listed at Temporal as one that polls.
+func TestAWorkerThatDoesNothingIsNoticed(t *testing.T) {
+	t.Parallel()
+	w := ownWorld(t)
+	hanging := w.mustStartWorker(t)
+	s := w.setup(t)
+	s.connect("--every", "1000h")
+	require.Equal(t, "not known: Temporal does not answer", ask[statusDoc](s.with("TEMPORAL_ADDRESS=127.0.0.1:1"), "status", s.name).Doing)
+	require.NoError(t, hanging.cmd.Process.Signal(syscall.SIGSTOP))
+	t.Cleanup(func() { hanging.cmd.Process.Signal(syscall.SIGCONT) })
+
+	require.Contains(t, s.status().Doing, "no worker answers")
+	term := s.atTerminal("resync", s.name)
+	await(t, "word of it", func() bool { return strings.Contains(term.shown(), "no worker has taken this yet") })
+	require.NoError(t, hanging.cmd.Process.Signal(syscall.SIGCONT))
+	require.Zero(t, term.exit(), "%s", term.shown())
+	require.Equal(t, 1, strings.Count(term.shown(), "no worker has taken this yet"))
 }
 
 func TestKeysRotateUnderARunningWorker(t *testing.T) {
