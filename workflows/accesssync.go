@@ -190,19 +190,7 @@ func (s *accessSyncRun) scheduled() bool {
 func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	syncing, cancel := workflow.WithCancel(ctx)
 	defer cancel()
-	changed := false // while the sync ran
-	workflow.Go(syncing, func(ctx workflow.Context) {
-		for workflow.Await(ctx, func() bool { return s.disconnect != nil || s.unrecorded }) == nil {
-			if s.disconnect != nil {
-				cancel()
-				return
-			}
-			changed = true
-			if err := s.recordState(ctx); err != nil {
-				workflow.GetLogger(ctx).Warn("The state is recorded with the sync's end", "error", err)
-			}
-		}
-	})
+	changed := s.recordMeanwhile(syncing, cancel)
 	s.running = true
 	s.show(ctx)
 	every, outlook := s.in.Every, s.in.Outlook
@@ -228,11 +216,30 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	s.in.Searchable = result.Searchable
 	// What was recorded meanwhile and what the sync recorded may have come in
 	// either order.
-	s.unrecorded = s.unrecorded || changed
+	s.unrecorded = s.unrecorded || *changed
 	if s.in.Every != every {
 		s.in.NextSyncAt = s.firstSync(ctx)
 	}
 	return nil
+}
+
+// recordMeanwhile records the states that the connection comes into while a sync
+// runs, if any has changed, and cancels the sync when the connection is to end.
+func (s *accessSyncRun) recordMeanwhile(ctx workflow.Context, cancel workflow.CancelFunc) (changed *bool) {
+	changed = new(bool)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for workflow.Await(ctx, func() bool { return s.disconnect != nil || s.unrecorded }) == nil {
+			if s.disconnect != nil {
+				cancel()
+				return
+			}
+			*changed = true
+			if err := s.recordState(ctx); err != nil {
+				workflow.GetLogger(ctx).Warn("The state is recorded with the sync's end", "error", err)
+			}
+		}
+	})
+	return changed
 }
 
 // outlook works out what a sync's end means for the next one.
