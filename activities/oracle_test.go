@@ -84,7 +84,7 @@ func (o *oracle) losses(t truth) (l losses) {
 		}
 		if was.Status != "inactive" && administers(was) {
 			l.admins++
-			if !gone {
+			if !lost && is.Status != "inactive" {
 				l.adminsKept++
 			}
 		}
@@ -103,8 +103,7 @@ func (o *oracle) holds(t truth, accept bool) bool {
 	if accept {
 		return len(o.held) > 0 && !slices.ContainsFunc(o.held, func(held losses) bool { return !l.exceed(held) })
 	}
-	return l.taken > 5 && l.taken*10 > l.present*3 || l.accountsTaken > 5 && l.accountsTaken*10 > l.accounts*3 ||
-		l.admins > 0 && (l.adminsKept == 0 || l.adminsThen == 0)
+	return l.exceed(losses{})
 }
 
 func (o *oracle) mayHold(t truth, accept bool) bool {
@@ -112,9 +111,14 @@ func (o *oracle) mayHold(t truth, accept bool) bool {
 	return o.holds(t, accept) || accept && slices.ContainsFunc(o.held, l.exceed)
 }
 
+// exceed reports whether losses are too much, beside those that were accepted.
 func (l losses) exceed(accepted losses) bool {
-	return l.taken > accepted.taken || l.accountsTaken > accepted.accountsTaken
+	much := func(taken, present int) bool { return taken > 5 && taken*10 > present*3 }
+	return much(l.taken-accepted.taken, l.present) || much(l.accountsTaken-accepted.accountsTaken, l.accounts) ||
+		l.withoutAdmins() && !accepted.withoutAdmins()
 }
+
+func (l losses) withoutAdmins() bool { return l.admins > 0 && (l.adminsKept == 0 || l.adminsThen == 0) }
 
 // hold notes what may have been held.
 func (o *oracle) hold(candidates []truth) {
@@ -185,7 +189,7 @@ func (o *oracle) known(t truth) truth {
 		if !t.kinds["directory_group"] && is.Level == "Group Access" && was.Level == "Group Access" {
 			is.Roles, is.Groups = was.Roles, was.Groups
 		}
-		if t.rolesUnread && kindOf(key) == "api_client" {
+		if t.rolesUnread && kindOf(key) == "api_client" && is.Roles == was.Roles {
 			is.Privileges = was.Privileges
 		}
 		t.entries[key] = is

@@ -26,9 +26,9 @@ type ValidateConnectionResult struct {
 // ValidateConnection makes sure that a connection's credentials are accepted
 // and may read what a sync cannot do without. While another connection reads the
 // same server the error is ServerTaken. Offered credentials that pass
-// become the connection's own, and those that do not are destroyed; an offer that
-// was accepted before, also by another worker a moment ago, or dropped for a newer
-// one is not an error.
+// become the connection's own, and those that the source refuses are destroyed; an
+// offer that was accepted before, also by another worker a moment ago, or dropped
+// for a newer one is not an error.
 func (a *Activities) ValidateConnection(ctx context.Context, in ValidateConnectionInput) (ValidateConnectionResult, error) {
 	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (ValidateConnectionResult, error) {
 		report, err := a.validateInTurn(ctx, in)
@@ -80,15 +80,12 @@ func (a *Activities) validate(ctx context.Context, l link, offer int64) (directo
 // db.ErrNotFound when there is no such offer, or none any more.
 func (a *Activities) accept(ctx context.Context, l link, offer int64) (directory.Report, error) {
 	offered, err := a.Record.OfferedCredentials(ctx, l.connection.ID, offer)
-	if errors.Is(err, db.ErrRejected) {
-		return directory.Report{}, directory.Errorf(directory.CredentialsRejected, "%s", err)
-	}
 	if err != nil {
 		return directory.Report{}, err
 	}
 	report, token, err := try(ctx, l, offered)
 	if e := directory.AsError(err); e != nil && e.Code != directory.Unreachable && e.Code != directory.Busy {
-		if err := a.Record.RejectCredentials(ctx, l.connection.ID, offer); err != nil {
+		if err := a.Record.RejectCredentials(ctx, l.connection.ID, offer, e); err != nil {
 			return directory.Report{}, err
 		}
 	}

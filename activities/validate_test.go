@@ -63,14 +63,7 @@ func TestValidateMakesAnAcceptedOfferTheConnectionsOwn(t *testing.T) {
 
 func TestValidateKeepsTheOldCredentialsAndNotThoseThatAreRefused(t *testing.T) {
 	forEverySource(t, 1, func(t *testing.T, w *world) {
-		offer := w.offer(directory.Credentials{ClientID: "client", ClientSecret: "wrong", APIToken: "wrong"})
-		for range 2 { // the worker may die before it has told
-			_, err := w.newRun().validate(w.connection, offer)
-			require.True(t, failureOf(err).NonRetryable())
-			require.Contains(t, []string{"credentials_rejected", "api_token_rejected"}, codeOf(err))
-			_, err = w.record.OfferedCredentials(t.Context(), w.connection.ID, offer)
-			require.ErrorIs(t, err, db.ErrRejected)
-		}
+		w.refuses(w.offer(directory.Credentials{ClientID: "client", ClientSecret: "wrong", APIToken: "wrong"}))
 		w.sync()
 	})
 }
@@ -78,11 +71,23 @@ func TestValidateKeepsTheOldCredentialsAndNotThoseThatAreRefused(t *testing.T) {
 func TestValidateKeepsNoCredentialsThatLackAPrivilege(t *testing.T) {
 	w := setup(t, 1)
 	w.jamf.Revoke("Read Accounts")
-	offer := w.offer(w.source.target().Credentials)
-	_, err := w.newRun().validate(w.connection, offer)
-	require.Equal(t, string(directory.MissingPrivilege), codeOf(err))
-	_, err = w.record.OfferedCredentials(t.Context(), w.connection.ID, offer)
-	require.ErrorIs(t, err, db.ErrRejected)
+	e := w.refuses(w.offer(w.source.target().Credentials))
+	require.Equal(t, []string{"missing_privilege", "Read Accounts"}, []string{string(e.Code), e.Privilege})
+}
+
+// refuses requires that an offer is refused for the same reason however often, as
+// a worker may die before it has told, and is destroyed.
+func (w *world) refuses(offer int64) *directory.Error {
+	w.t.Helper()
+	_, first := w.newRun().validate(w.connection, offer)
+	require.True(w.t, failureOf(first).NonRetryable())
+	_, second := w.newRun().validate(w.connection, offer)
+	require.Equal(w.t, []any{codeOf(first), failureOf(first).Error()}, []any{codeOf(second), failureOf(second).Error()})
+	_, err := w.record.OfferedCredentials(w.t.Context(), w.connection.ID, offer)
+	e := directory.AsError(err)
+	require.NotNil(w.t, e, "%v", err)
+	require.Equal(w.t, codeOf(first), string(e.Code))
+	return e
 }
 
 // An attempt that was taken for dead commits while the next one asks the source.

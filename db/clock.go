@@ -17,8 +17,9 @@ import (
 type serverClock struct {
 	// machine is this machine's clock, by which tokens expire, and ahead how far
 	// PostgreSQL's is ahead of it.
-	machine func() time.Time
-	ahead   atomic.Int64
+	machine  func() time.Time
+	ahead    atomic.Int64
+	compared atomic.Bool
 	// given says that it is a test's, and PostgreSQL is not asked.
 	given bool
 }
@@ -29,7 +30,10 @@ const (
 	clockPrecision = 10 * time.Millisecond
 	// clockAge is how long a session lasts, at whose beginning the clocks are
 	// compared.
-	clockAge = 10 * time.Minute
+	clockAge = time.Minute
+	// maxAsking is how long asking may take for the answer to be of use, where
+	// there was one before.
+	maxAsking = time.Second
 )
 
 func (c *serverClock) now() time.Time { return c.byServer(c.machine()) }
@@ -59,6 +63,10 @@ func (c *serverClock) set(ctx context.Context, session driver.Conn) error {
 	if !ok {
 		return fmt.Errorf("the clock tells %T", row[0])
 	}
+	if answered.Sub(asked) > maxAsking && c.compared.Load() {
+		return nil
+	}
+	c.compared.Store(true)
 	c.ahead.Store(int64(told.Sub(asked.Add(answered.Sub(asked) / 2)).Truncate(clockPrecision)))
 	return nil
 }

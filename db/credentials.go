@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -37,26 +38,44 @@ func (d *DB) OfferCredentials(ctx context.Context, connectionID int64, offered d
 	return id, err
 }
 
-// OfferedCredentials returns the credentials of an offer, ErrRejected when they
-// were rejected before, or ErrNotFound.
+// OfferedCredentials returns the credentials of an offer, or ErrNotFound. Of those
+// that were rejected before it returns why: the *directory.Error.
 func (d *DB) OfferedCredentials(ctx context.Context, connectionID, offer int64) (directory.Credentials, error) {
-	var sealed []byte
-	err := d.sql.GetContext(ctx, &sealed, `
-		SELECT sealed FROM credential_candidates WHERE id = $1 AND connection_id = $2`, offer, connectionID)
+	var row struct {
+		Sealed    []byte `db:"sealed"`
+		Rejection []byte `db:"rejection"`
+	}
+	err := d.sql.GetContext(ctx, &row, `
+		SELECT sealed, rejection FROM credential_candidates WHERE id = $1 AND connection_id = $2`, offer, connectionID)
 	if err != nil {
 		return directory.Credentials{}, notFound(err, "the offered credentials")
 	}
-	if sealed == nil {
-		return directory.Credentials{}, ErrRejected
+	if row.Rejection != nil {
+		var r rejection
+		if err := json.Unmarshal(row.Rejection, &r); err != nil {
+			return directory.Credentials{}, err
+		}
+		return directory.Credentials{}, &directory.Error{Code: r.Code, Message: r.Message, Privilege: r.Privilege}
 	}
-	return d.openCredentials(connectionID, sealed, nil)
+	return d.openCredentials(connectionID, row.Sealed, nil)
 }
 
-// RejectCredentials destroys offered credentials, and keeps that they were
+// rejection is why a source did not accept credentials.
+type rejection struct {
+	Code      directory.Code `json:"code"`
+	Message   string         `json:"message"`
+	Privilege string         `json:"privilege,omitempty"`
+}
+
+// RejectCredentials destroys offered credentials, and keeps why they were
 // rejected. Twice is as good as once, and so is an offer that is not there.
-func (d *DB) RejectCredentials(ctx context.Context, connectionID, offer int64) error {
-	_, err := d.sql.ExecContext(ctx, `
-		UPDATE credential_candidates SET sealed = NULL WHERE id = $1 AND connection_id = $2`, offer, connectionID)
+func (d *DB) RejectCredentials(ctx context.Context, connectionID, offer int64, why *directory.Error) error {
+	r, err := jsonb(rejection{why.Code, why.Message, why.Privilege})
+	if err != nil {
+		return err
+	}
+	_, err = d.sql.ExecContext(ctx, `
+		UPDATE credential_candidates SET sealed = NULL, rejection = $3 WHERE id = $1 AND connection_id = $2`, offer, connectionID, r)
 	return err
 }
 

@@ -196,10 +196,11 @@ func TestRejectedCredentialsAreDestroyedAndStayRejected(t *testing.T) {
 	c := r.connect("acme")
 	offer, err := r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientID: "client", ClientSecret: secret})
 	require.NoError(t, err)
+	why := &directory.Error{Code: directory.MissingPrivilege, Message: "it is missing", Privilege: "Read Accounts", Cause: err}
 	for range 2 {
-		require.NoError(t, r.RejectCredentials(r.ctx, c.ID, offer))
+		require.NoError(t, r.RejectCredentials(r.ctx, c.ID, offer, why))
 		_, err = r.OfferedCredentials(r.ctx, c.ID, offer)
-		require.ErrorIs(t, err, ErrRejected)
+		require.Equal(t, why, err)
 		require.Zero(t, one[int](r, `SELECT count(sealed) FROM credential_candidates`))
 	}
 	require.ErrorIs(t, r.AcceptCredentials(r.ctx, c.ID, offer, directory.Token{Value: "token"}), ErrRejected, "by another attempt")
@@ -210,7 +211,7 @@ func TestRejectedCredentialsAreDestroyedAndStayRejected(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, newConnection("acme").Credentials, got)
 
-	require.NoError(t, r.RejectCredentials(r.ctx, c.ID, offer+1), "there is none")
+	require.NoError(t, r.RejectCredentials(r.ctx, c.ID, offer+1, why), "there is none")
 	newer, err := r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientID: "client", ClientSecret: secret})
 	require.NoError(t, err)
 	require.NoError(t, r.AcceptCredentials(r.ctx, c.ID, newer, directory.Token{Value: "token", RenewAt: r.clock.Now()}))

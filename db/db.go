@@ -30,7 +30,8 @@ var (
 	// ErrDisconnected is returned for a connection that has no credentials
 	// any more.
 	ErrDisconnected = errors.New("disconnected")
-	// ErrRejected is returned for offered credentials that were rejected.
+	// ErrRejected is returned for offered credentials that were rejected while
+	// they were about to be accepted.
 	ErrRejected = errors.New("the offered credentials were rejected")
 )
 

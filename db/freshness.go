@@ -10,6 +10,9 @@ const (
 	// prove nothing any more, and snapshotMaxAge how old however long those are.
 	staleAfter     = 3
 	snapshotMaxAge = 30 * 24 * time.Hour
+	// LongestInterval is the longest after which outcomes last until the third
+	// sync from then.
+	LongestInterval = snapshotMaxAge / staleAfter
 	// rosterMaxAge is how old a staff roster may be before it proves nothing.
 	rosterMaxAge = 7 * 24 * time.Hour
 	// maxFuture is how far ahead of the clock a time may be that was recorded by

@@ -20,9 +20,9 @@ type snapshotCounts struct {
 	// taken is how much of that the snapshot would take away.
 	taken taken
 	// admins is how many active full administrators there are among those that
-	// are to be compared. adminsKept is how many of them would stay present and
-	// active, and adminsThen how many accounts on record would be administrators;
-	// where that is none, how many others there are.
+	// are to be compared. adminsKept is how many of them would not be taken, and
+	// adminsThen how many accounts on record would be administrators; where that is
+	// none, how many others there are.
 	admins, adminsKept, adminsThen int
 	// changed are the blocks that are to be compared.
 	changed pq.Int64Array
@@ -34,6 +34,8 @@ type snapshotCounts struct {
 type taken struct {
 	Accounts int `db:"would_take"`
 	Humans   int `db:"would_take_humans"` // console accounts among them
+	// Admins says that no full administrator would be left.
+	Admins bool `db:"would_take_admins"`
 }
 
 // count counts what is staged, and the accounts that it is about.
@@ -101,7 +103,8 @@ const isSomebodyElse = `a.username || a.email || a.name <> ''
 func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
 	if err := tx.QueryRowxContext(ctx, `
 		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account'),
-			count(*) FILTER (WHERE a.admin), count(*) FILTER (WHERE a.admin AND s.status <> 'inactive'), count(*) FILTER (WHERE s.admin)
+			count(*) FILTER (WHERE a.admin),
+			count(*) FILTER (WHERE a.admin AND NOT taken AND s.status <> 'inactive'), count(*) FILTER (WHERE s.admin)
 		FROM (
 			SELECT kind, source_id, status, username, email, name, `+isFullAdmin+` AS admin
 			FROM accounts
@@ -115,8 +118,7 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 		) t`,
 		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
 		kindsRead(summary), c.changed,
-	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen); err != nil ||
-		c.admins == 0 || c.adminsKept > 0 && c.adminsThen > 0 {
+	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen); err != nil || c.keepsAdmins() {
 		return err
 	}
 	var others int
@@ -125,7 +127,14 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 		WHERE connection_id = $1 AND removed_at IS NULL AND `+isFullAdmin,
 		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord)
 	c.adminsKept, c.adminsThen = c.adminsKept+others, c.adminsThen+others
+	c.taken.Admins = !c.keepsAdmins()
 	return err
+}
+
+// keepsAdmins says whether some full administrator would be left, and one of those
+// there are, if there are any.
+func (c snapshotCounts) keepsAdmins() bool {
+	return c.admins == 0 || c.adminsKept > 0 && c.adminsThen > 0
 }
 
 // check refuses a snapshot that is not whole.
@@ -157,23 +166,24 @@ func (c snapshotCounts) brake(hold Hold) string {
 		return c.wouldTake()
 	case hold.stops(c.taken.Humans, c.presentHumans):
 		return c.wouldTakeHumans()
-	case c.admins > 0 && c.adminsKept == 0:
-		return fmt.Sprintf("it would remove or deactivate every full administrator (%d)", c.admins)
-	case c.admins > 0 && c.adminsThen == 0:
-		return fmt.Sprintf("it would take their role from every full administrator (%d)", c.admins)
+	case c.taken.Admins:
+		return c.wouldTakeAdmins()
 	default:
 		return ""
 	}
 }
 
 // exceeds says why a snapshot is to be held although a person has accepted what
-// another one would have taken, or "".
-func (c snapshotCounts) exceeds(accepted taken) string {
+// another one would have taken, or "": what it would take beyond that is too much
+// by itself.
+func (c snapshotCounts) exceeds(accepted taken, hold Hold) string {
 	switch {
-	case c.taken.Accounts > accepted.Accounts:
+	case hold.stops(c.taken.Accounts-accepted.Accounts, c.present):
 		return fmt.Sprintf("%s, and %d were accepted", c.wouldTake(), accepted.Accounts)
-	case c.taken.Humans > accepted.Humans:
+	case hold.stops(c.taken.Humans-accepted.Humans, c.presentHumans):
 		return fmt.Sprintf("%s, and %d were accepted", c.wouldTakeHumans(), accepted.Humans)
+	case c.taken.Admins && !accepted.Admins:
+		return c.wouldTakeAdmins() + ", and that was not accepted"
 	default:
 		return ""
 	}
@@ -185,4 +195,11 @@ func (c snapshotCounts) wouldTake() string {
 
 func (c snapshotCounts) wouldTakeHumans() string {
 	return fmt.Sprintf("it would remove, deactivate or replace %d of %d console accounts", c.taken.Humans, c.presentHumans)
+}
+
+func (c snapshotCounts) wouldTakeAdmins() string {
+	if c.adminsKept == 0 {
+		return fmt.Sprintf("it would remove, deactivate or replace every full administrator (%d)", c.admins)
+	}
+	return fmt.Sprintf("it would take their role from every full administrator (%d)", c.admins)
 }

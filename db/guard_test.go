@@ -98,8 +98,10 @@ func TestBrake(t *testing.T) {
 			[]directory.User{account("1"), auditor("2"), account("1000", inactive)}, []directory.User{auditor("2"), account("1000", inactive)}, true},
 		"7 of 27 accounts, the others in an unchanged block": {
 			slices.Concat(twenty, numbered(1000, 7), crowd[:50]), slices.Concat(twenty, crowd[:50]), false},
-		"9 of 29":                     {slices.Concat(twenty, numbered(1000, 9), crowd[:50]), slices.Concat(twenty, crowd[:50]), true},
-		"every administrator demoted": {append(auditors(3), account("a"), account("b")), append(auditors(3), auditor("a"), auditor("b")), true},
+		"9 of 29":                                   {slices.Concat(twenty, numbered(1000, 9), crowd[:50]), slices.Concat(twenty, crowd[:50]), true},
+		"every administrator demoted":               {append(auditors(3), account("a"), account("b")), append(auditors(3), auditor("a"), auditor("b")), true},
+		"every administrator is another person":     {append(auditors(3), admin), append(auditors(3), otherPeople([]directory.User{admin})...), true},
+		"a small directory of other people":         {append(auditors(3), admin), otherPeople(append(auditors(3), admin)), true},
 		"an administrator's successor is on record": {append(auditors(3), account("a")), append(auditors(2), account("2"), auditor("a")), false},
 		"the only administrator demoted, another in an unchanged block": {
 			[]directory.User{account("1"), auditor("2"), account("1000")}, []directory.User{auditor("1"), auditor("2"), account("1000")}, false},
@@ -191,7 +193,7 @@ func TestHeldSnapshotLeavesTheRecordAsItWas(t *testing.T) {
 	for range 2 {
 		s, err := r.ApplySnapshot(r.ctx, c.ID, key, options)
 		require.NoError(t, err)
-		require.Equal(t, []any{Held, "held", "it would remove or deactivate every full administrator (1)"}, []any{s.Outcome, s.Error, s.Reason})
+		require.Equal(t, []any{Held, "held", "it would remove, deactivate or replace every full administrator (1)"}, []any{s.Outcome, s.Error, s.Reason})
 		require.Equal(t, []int{1, 0, 0, 0, 3}, []int{s.Accounts, s.Added, s.Changed, s.Removed, s.Requests})
 		require.Equal(t, accounts, r.accounts(c, false))
 		require.Equal(t, monitors, r.monitors(c))
@@ -209,45 +211,43 @@ func TestHeldSnapshotLeavesTheRecordAsItWas(t *testing.T) {
 	require.Zero(t, r.monitors(c)[AccessRemovedOnExit].Failing)
 }
 
-// Who accepts removals has seen how many they are.
-func TestAcceptedIsWhatWasHeldAndNoMore(t *testing.T) {
+// Who accepts removals has seen how many they are, and whether administrators are
+// among them.
+func TestAcceptedIsWhatWasHeldAndLittleMore(t *testing.T) {
 	t.Parallel()
-	r := setup(t)
-	c := r.connect("acme")
 	admin := account("admin")
-	accept := func(users ...directory.User) Sync {
-		t.Helper()
-		key, _ := r.stage(c, summary(users), users)
-		s, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}})
-		require.NoError(t, err)
-		return s
-	}
-	r.sync(c, append(auditors(19), admin)...)
-	require.Equal(t, Held, r.sync(c, append(auditors(12), admin)...).Outcome)
-
-	s := accept(auditors(1)...)
-	require.Equal(t, []any{Held, "it would remove, deactivate or replace 19 of 20 accounts, and 7 were accepted"}, []any{s.Outcome, s.Reason})
-	require.Len(t, r.accounts(c, false), 20)
-
-	s = accept(append(auditors(2), admin)...)
-	require.Equal(t, []any{Applied, 17}, []any{s.Outcome, s.Removed}, "19 are accepted now")
-	s = accept(admin)
-	require.Equal(t, []any{Applied, 2}, []any{s.Outcome, s.Removed}, "nothing is held that a limit could be taken from")
-}
-
-func TestAcceptedAmongEndUsersIsCountedByItself(t *testing.T) {
-	t.Parallel()
-	r := setup(t)
-	c := r.connectEveryone("acme")
+	twenty := append(auditors(19), admin)
 	crowd := endUsers(upTo(100)...)
-	r.sync(c, slices.Concat(auditors(20), crowd)...)
-	require.Equal(t, Held, r.sync(c, slices.Concat(auditors(13), crowd[:50])...).Outcome)
-
-	users := slices.Concat(auditors(10), crowd)
-	key, _ := r.stage(c, summary(users), users)
-	s, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}})
-	require.NoError(t, err)
-	require.Equal(t, []any{Held, "it would remove, deactivate or replace 10 of 20 console accounts, and 7 were accepted"}, []any{s.Outcome, s.Reason})
+	for name, test := range map[string]struct {
+		before, held, accepted []directory.User
+		why                    string
+	}{
+		"as much":       {twenty, append(auditors(12), admin), append(auditors(12), admin), ""},
+		"a little more": {twenty, append(auditors(12), admin), append(auditors(11), admin), ""},
+		"less":          {twenty, append(auditors(12), admin), append(auditors(13), admin), ""},
+		"much more": {twenty, append(auditors(12), admin), []directory.User{auditor("1"), admin},
+			"it would remove, deactivate or replace 18 of 20 accounts, and 7 were accepted"},
+		"as many, and the administrator": {twenty, append(auditors(12), admin), auditors(13),
+			"it would remove, deactivate or replace every full administrator (1), and that was not accepted"},
+		"the administrator, and somebody else": {twenty, auditors(19), auditors(18), ""},
+		"many more console accounts among end users": {
+			slices.Concat(twenty, crowd), slices.Concat(twenty[7:], crowd[:50]), slices.Concat(twenty[14:], crowd[:50]),
+			"it would remove, deactivate or replace 14 of 20 console accounts, and 7 were accepted"},
+		"where nothing is held": {twenty, twenty, []directory.User{admin}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectEveryone("acme")
+			r.sync(c, test.before...)
+			r.sync(c, test.held...)
+			key, _ := r.stage(c, summary(test.accepted), test.accepted)
+			s, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}})
+			require.NoError(t, err)
+			require.Equal(t, test.why, s.Reason)
+			require.Equal(t, test.why != "", s.Outcome == Held)
+		})
+	}
 }
 
 func TestTheBrakeIsTheConnectionsOwn(t *testing.T) {
@@ -281,7 +281,7 @@ func TestWhatIsToBeHeldIsHeldWhoeverAcceptsIt(t *testing.T) {
 	require.True(t, hold(s))
 	s, err := r.ApplySnapshot(r.ctx, c.ID, key, accept)
 	require.NoError(t, err)
-	require.Equal(t, []any{Held, "it would remove or deactivate every full administrator (1)"}, []any{s.Outcome, s.Reason})
+	require.Equal(t, []any{Held, "it would remove, deactivate or replace every full administrator (1)"}, []any{s.Outcome, s.Reason})
 
 	key, s = r.stage(c, summary(without), without)
 	require.True(t, hold(s))

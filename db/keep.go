@@ -11,7 +11,8 @@ import (
 // What cannot be read is not gone: accounts are left what they have on record of
 // it.
 
-// keepUnread leaves accounts what a snapshot could not read.
+// keepUnread leaves accounts what a snapshot could not read. A client that was given
+// other roles has other privileges, which are not known.
 func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
 	if summary.GroupsUnread {
 		if err := keep(ctx, tx, connectionID, `groups, roles`, `username, email, name, status, mfa, access_level, site, directory, privileges`,
@@ -21,7 +22,7 @@ func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary di
 	}
 	if summary.RolesUnread {
 		return keep(ctx, tx, connectionID, `privileges`, `username, email, name, status, mfa, access_level, site, directory, groups, roles`,
-			`s.kind = 'api_client'`)
+			`s.kind = 'api_client' AND s.roles = a.roles`)
 	}
 	return nil
 }

@@ -86,3 +86,20 @@ func TestPrivilegesOfRolesThatMayNotBeReadAreKept(t *testing.T) {
 		"api_client/1": `changed {"privileges": ["Create Accounts", "Read Accounts"]} → {"privileges": ["Read Accounts"]}`,
 	}, r.changes(c, 4))
 }
+
+// A client that was given another role has other privileges, which nobody told.
+func TestPrivilegesAreNotKeptWithAnotherRole(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	client := func(role string, privileges ...string) directory.User {
+		return account("1", of(directory.APIClient), noLevel, func(u *directory.User) { u.Roles, u.Privileges = []string{role}, privileges })
+	}
+	require.NoError(t, r.check(c, account("1"), client("Reader", "Read Accounts")))
+	users := []directory.User{account("1"), client("Root")}
+	unread := summary(users)
+	unread.RolesUnread = true
+	key, _ := r.stage(c, unread, users)
+	r.apply(c, key)
+	require.Empty(t, r.accounts(c, false)["api_client/1"].Privileges)
+}

@@ -46,8 +46,8 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 }
 
 // ConfirmMissing notes that the source was asked for the missing accounts up to
-// one, with a number of requests, and has none of them. It counts as a page: the one before it must be the
-// last one, otherwise ErrStagingLost, and nothing changes.
+// one, with a number of requests, and has none of them. It counts as a page: the
+// one before it must be the last one, otherwise ErrStagingLost, and nothing changes.
 func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int, before StagedRead, upTo directory.Identity, requests int) (StagedRead, error) {
 	if err := stagingWritten(d.sql.ExecContext(ctx, `
 		UPDATE staged_reads SET pages = pages + 1, requests = requests + $7, confirmed_attempt = attempts, confirmed_kind = $5, confirmed_source_id = $6,

@@ -58,7 +58,7 @@ var latestOutcomes = `
 	FROM (
 		SELECT m.connection_id, c.name AS connection_name, c.state AS connection_state,
 			o.code, o.state AS found, o.reason, o.number, o.evaluated_at,
-			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, ` + interval + ` AS every_seconds, r.imported_at, overdue,
+			o.passing, o.due, o.failing, o.not_evaluable, o.excepted, ` + readSince + ` AS read_since, ` + interval + ` AS every_seconds, r.imported_at, o.roster_at, overdue,
 			later.number AS later_number, later.outcome AS later_outcome,
 			CASE
 				WHEN ` + isStale + ` THEN 'stale'
@@ -104,7 +104,7 @@ func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, cond
 	var rows []monitorRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT connection_id, code, state, found, reason, number, evaluated_at,
-			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, every_seconds, imported_at, later_number, later_outcome
+			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, every_seconds, imported_at, roster_at, later_number, later_outcome
 		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
 		now, argument); err != nil {
 		return nil, err
@@ -134,6 +134,7 @@ type monitorRow struct {
 	ReadSince    time.Time    `db:"read_since"`
 	EverySeconds int64        `db:"every_seconds"`
 	ImportedAt   *time.Time   `db:"imported_at"`
+	RosterAt     *time.Time   `db:"roster_at"`
 	// The last sync that has ended since.
 	LaterNumber  *int     `db:"later_number"`
 	LaterOutcome *Outcome `db:"later_outcome"`
@@ -151,7 +152,11 @@ func (row monitorRow) monitor(now time.Time) Monitor {
 	case "roster":
 		m.aged(row.Found, rosterReason(row.ImportedAt, now))
 	case "another roster":
-		m.aged(row.Found, "the staff roster was imported again since; the next sync judges by it")
+		reason := "the staff roster was imported again since; the next sync judges by it"
+		if row.RosterAt == nil {
+			reason = "an older worker judged, and does not say by which staff roster; the next sync of one of this version does"
+		}
+		m.aged(row.Found, reason)
 	case "overdue":
 		m.Due, m.Failing = m.Due-row.Overdue, m.Failing+row.Overdue
 		m.aged(row.Found, fmt.Sprintf("the grace period of %d has ended since", row.Overdue))

@@ -203,7 +203,7 @@ func TestAHeldSyncIsToldOnceEach(t *testing.T) {
 			require.Equal(t, Held, r.apply(c, key).Outcome)
 		}
 	}
-	told := []string{"sync.held it would remove or deactivate every full administrator (1)"}
+	told := []string{"sync.held it would remove, deactivate or replace every full administrator (1)"}
 	require.Equal(t, told, r.news("hook", held))
 	require.Equal(t, told, r.news("hook", held))
 	require.Equal(t, []string{"connection.state active>active"}, r.news("hook", func() { r.sync(c, account("1"), auditor("2")) }))

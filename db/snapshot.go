@@ -18,8 +18,8 @@ import (
 // ApplyOptions says how a snapshot is applied.
 type ApplyOptions struct {
 	// AcceptRemovals applies a snapshot that would otherwise be held, unless
-	// HoldSnapshot has decided that it is, or it would take more than the one that
-	// was held last.
+	// HoldSnapshot has decided that it is, or it would take much more than the one
+	// that was held last.
 	AcceptRemovals bool
 	// Becomes is the state of the connection once the sync has ended.
 	Becomes StateChange
@@ -123,9 +123,10 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 	return snapshot{summary: summary, counts: counts, requests: read.Requests, inPlace: read.InPlace, held: read.Held}, counts.check(summary)
 }
 
-// hold says why the snapshot is to be held, or "". Who accepts removals accepts as
-// many as the last snapshot would have made that was held: the directory may have
-// been emptied since.
+// hold says why the snapshot is to be held, or "". Who accepts removals where a
+// snapshot is held accepts what that one would have taken, and some more as is
+// usual: the directory may have been emptied since. Where none is held anything is
+// accepted.
 func (s *snapshot) hold(ctx context.Context, tx *sqlx.Tx, connection Connection, accept bool) (string, error) {
 	if s.inPlace {
 		return "", nil
@@ -143,13 +144,13 @@ func (s *snapshot) hold(ctx context.Context, tx *sqlx.Tx, connection Connection,
 	if err != nil || accepted == nil {
 		return "", err
 	}
-	return s.counts.exceeds(*accepted), nil
+	return s.counts.exceeds(*accepted, connection.Hold), nil
 }
 
 func recordTaken(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, t taken) error {
 	_, err := tx.ExecContext(ctx, `
-		UPDATE syncs SET would_take = $3, would_take_humans = $4 WHERE connection_id = $1 AND number = $2`,
-		connectionID, number, t.Accounts, t.Humans)
+		UPDATE syncs SET would_take = $3, would_take_humans = $4, would_take_admins = $5 WHERE connection_id = $1 AND number = $2`,
+		connectionID, number, t.Accounts, t.Humans, t.Admins)
 	return err
 }
 
@@ -158,7 +159,7 @@ func recordTaken(ctx context.Context, tx *sqlx.Tx, connectionID int64, number in
 func lastTaken(ctx context.Context, tx *sqlx.Tx, connection Connection) (*taken, error) {
 	var t taken
 	err := tx.GetContext(ctx, &t, `
-		SELECT would_take, would_take_humans FROM syncs
+		SELECT would_take, would_take_humans, would_take_admins FROM syncs
 		WHERE connection_id = $1 AND number > $2 AND outcome = 'held' AND would_take IS NOT NULL
 		ORDER BY number DESC LIMIT 1`, connection.ID, connection.AppliedSync)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -114,17 +114,25 @@ func beginRoster(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) err
 	return err
 }
 
+// compareRoster compares a roster with the one on record. Whoever had left is known
+// by every address: a file may list somebody under another one.
 func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString, now time.Time) (RosterChange, error) {
 	var change RosterChange
 	err := tx.GetContext(ctx, &change, `
-		SELECT count(*) FILTER (WHERE p.listed IS NULL) AS added, count(*) FILTER (WHERE r.listed IS NULL) AS removed,
-			count(*) FILTER (WHERE p.exited_at <= $3) AS had_left,
-			count(*) FILTER (WHERE p.exited_at <= $3 AND r.listed AND coalesce(r.exited_at, 'infinity') > $3) AS returned
-		FROM (
-			SELECT lower(email) AS email, exited_at, true AS listed FROM people WHERE organization_id = $1
-		) p FULL JOIN (
-			SELECT lower(email) AS email, exited_at, true AS listed FROM jsonb_to_recordset($2) AS r (email text, exited_at timestamptz)
-		) r USING (email)`, org, roster, now)
+		WITH listed AS MATERIALIZED (
+			SELECT lower(email) AS email, aliases, coalesce(exited_at, 'infinity') AS exits
+			FROM jsonb_to_recordset($2) AS r (email text, aliases text[], exited_at timestamptz)
+		), employed AS (
+			SELECT lower(address) AS address FROM listed, LATERAL unnest(email || aliases) AS address WHERE exits > $3
+		)
+		SELECT
+			(SELECT count(*) FROM listed WHERE email NOT IN (SELECT lower(email) FROM people WHERE organization_id = $1)) AS added,
+			(SELECT count(*) FROM people WHERE organization_id = $1 AND lower(email) NOT IN (SELECT email FROM listed)) AS removed,
+			(SELECT count(*) FROM people WHERE organization_id = $1 AND exited_at <= $3) AS had_left,
+			(
+				SELECT count(DISTINCT lower(person)) FROM person_addresses JOIN employed USING (address)
+				WHERE organization_id = $1 AND exited_at <= $3
+			) AS returned`, org, roster, now)
 	return change, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 
@@ -49,6 +48,5 @@ func IsLost(err error) bool {
 		// Connection exceptions, and what a server says that stops or starts.
 		return strings.HasPrefix(string(pqErr.Code), "08") || strings.HasPrefix(string(pqErr.Code), "57P")
 	}
-	_, broken := errors.AsType[*net.OpError](err)
-	return broken || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
 }

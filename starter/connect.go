@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -84,9 +83,8 @@ var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 // checkOrganization refuses what --org cannot be. Organizations may be called as
 // companies are.
 func checkOrganization(name string) error {
-	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
-	if name == "" || name != strings.TrimSpace(name) || utf8.RuneCountInString(name) > 63 || strings.ContainsFunc(name, unprintable) {
-		return usagef("--org %q is no name for an organization: at most 63 characters of one line, without space around them", name)
+	if name == "" || name != strings.TrimSpace(name) || len(name) > 255 || strings.ContainsFunc(name, unicode.IsControl) {
+		return usagef("--org %q is no name for an organization: one line, without space around it", name)
 	}
 	return nil
 }
@@ -108,6 +106,7 @@ func (a *app) connect(ctx context.Context, name string, o connectOptions) error 
 	}
 	way := a.ways()[o.via]
 	a.say(whatConnecting, name, way.privileges)
+	a.noteInterval(o.every)
 	if err := a.confirmAdmin(ctx, o.confirmed); err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ const (
 func (a *app) follow(ctx context.Context, t client.Client, workflowID string) *follower {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	f := &follower{app: a, temporal: t, workflowID: workflowID, answered: time.Now()}
+	f := &follower{app: a, temporal: t, workflowID: workflowID, answered: time.Now(), silent: map[string]bool{}}
 	f.stop = func() {
 		cancel()
 		<-done
@@ -63,10 +63,10 @@ type follower struct {
 	doing      string
 	trouble    string
 	users      int
-	// answered is when Temporal and a worker last answered.
+	// answered is when Temporal and a worker last answered, and silent what was
+	// said of who does not.
 	answered time.Time
-	// quiet says that it was mentioned that they do not.
-	quiet bool
+	silent   map[string]bool
 }
 
 // look looks once. What cannot be seen is left out: the workflow itself is
@@ -91,7 +91,7 @@ func (f *follower) look(ctx context.Context) {
 		f.waitForWorker(ctx)
 		return
 	}
-	f.answered, f.quiet = time.Now(), false
+	f.answered = time.Now()
 }
 
 // query asks the workflow what it is doing, and reports whether it answers.
@@ -110,24 +110,28 @@ func (f *follower) query(ctx context.Context) bool {
 // waitForWorker says so when nobody works on the task queue, or nobody who polls
 // it does.
 func (f *follower) waitForWorker(ctx context.Context) {
-	if f.quiet || time.Since(f.answered) < absence {
+	if time.Since(f.answered) < absence {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), progressTimeout)
+	defer cancel()
 	queue, err := f.temporal.DescribeTaskQueue(ctx, workflows.TaskQueue, enums.TASK_QUEUE_TYPE_WORKFLOW)
-	if err == nil && len(queue.Pollers) == 0 {
-		f.unanswered(absence, "waiting: no worker polls the task queue %q; start one: go run ./worker", workflows.TaskQueue)
-		return
+	switch {
+	case err != nil:
+	case len(queue.Pollers) == 0:
+		f.unanswered(absence, fmt.Sprintf("waiting: no worker polls the task queue %q; start one: go run ./worker", workflows.TaskQueue))
+	default:
+		f.unanswered(silence, "waiting: no worker has taken this yet; `starter doctor` looks at workers, and their logs say more")
 	}
-	f.unanswered(silence, "waiting: no worker has taken this yet; `starter doctor` looks at workers, and their logs say more")
 }
 
 // unanswered says once, after a time without an answer, who does not answer.
-func (f *follower) unanswered(after time.Duration, format string, args ...any) {
-	if f.quiet || time.Since(f.answered) < after {
+func (f *follower) unanswered(after time.Duration, who string) {
+	if f.silent[who] || time.Since(f.answered) < after {
 		return
 	}
-	f.quiet = true
-	f.app.say("  "+format, args...)
+	f.silent[who] = true
+	f.app.say("  %s", who)
 }
 
 // says says what is being done, and which steps were taken to get there: they

@@ -29,7 +29,7 @@ went wrong.`,
 		},
 	}
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "ask, and do not wait for the result")
-	cmd.Flags().BoolVar(&acceptRemovals, "accept-removals", false, "apply the snapshot although it removes a large part of the directory")
+	cmd.Flags().BoolVar(&acceptRemovals, "accept-removals", false, "apply a snapshot that would be held for what it removes, deactivates or replaces; where one is held, as much as that one")
 	return cmd
 }
 

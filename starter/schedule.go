@@ -65,6 +65,7 @@ func newReschedule(a *app) *cobra.Command {
 				return usagef("--every is at least %s", workflows.MinInterval)
 			}
 			every = every.Truncate(time.Second)
+			a.noteInterval(every)
 			return a.steer(cmd.Context(), args[0], workflows.RescheduleMessage, workflows.RescheduleRequest{Every: every.String()}, func(c db.Connection) string {
 				if c.Every != every {
 					return ""
@@ -75,6 +76,14 @@ func newReschedule(a *app) *cobra.Command {
 	}
 	cmd.Flags().Var((*duration)(&every), "every", "time between syncs, from 10s")
 	return cmd
+}
+
+// noteInterval says what an interval means that is too long for its syncs to prove
+// anything until the next ones.
+func (a *app) noteInterval(every time.Duration) {
+	if every > db.LongestInterval {
+		a.say("Note: what a sync has read proves nothing after 30 days; with %s between syncs, monitors may then be not_evaluable until the next.", short(every))
+	}
 }
 
 // steerTimeout bounds how long a worker is waited for to act on a signal. After

@@ -41,9 +41,9 @@ first row names the columns:
   aliases    optional; other e-mail addresses or usernames, separated by ";"
 
 Nothing is imported when any row is wrong, or when many who had left are employed
-again: a file whose exits are missing would make monitors pass. A roster older than 7 days proves
-nothing, so import it regularly. The monitors of all connections of the
-organization are evaluated again on what was last synced.`,
+again: a file whose exits are missing would make monitors pass. A roster older
+than 7 days proves nothing, so import it regularly. The exit monitors of all
+connections of the organization are evaluated again on what was last synced.`,
 		Example: `  starter staff import staff.csv
   hr-export | starter staff import - --org acme`,
 		Args: one("one file"),
@@ -99,7 +99,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 		len(people), organization, left, change.Added, change.Removed, change.Returned)
 	switch {
 	case change.Judged+change.Waiting == 0:
-		a.tell("No connection of this organization has the exit monitor: `starter connect NAME --org %s` makes one.", output.Clean(organization))
+		a.tell("No connection of this organization has the exit monitor: `starter connect NAME --org %q` makes one.", organization)
 	case change.Waiting == 0:
 		a.tell("The exit monitors of %d connections were evaluated again: `starter list`.", change.Judged)
 	default:

@@ -10,6 +10,7 @@ import (
 	"jamf-access-review/db"
 	"jamf-access-review/starter/doctor"
 	"jamf-access-review/starter/output"
+	"jamf-access-review/worker/service"
 	"jamf-access-review/workflows"
 )
 
@@ -71,11 +72,16 @@ func (a *app) statusNow(ctx context.Context, name string) (statusView, error) {
 	return v, nil
 }
 
-// Who does not answer, instead of what the workflow is doing.
-const (
-	temporalSilent = "not known: Temporal does not answer"
-	workerSilent   = "not known: no worker answers; starter doctor looks for the cause"
-)
+// workerSilent is said instead of what the workflow is doing.
+const workerSilent = "not known: no worker answers; starter doctor looks for the cause"
+
+// silenceOf is workerSilent for an error of Temporal's.
+func silenceOf(err error) string {
+	if service.Refused(err) {
+		return "not known: Temporal refuses; starter doctor looks for the cause"
+	}
+	return "not known: Temporal does not answer"
+}
 
 // doing asks the workflow what it is doing; ended says what to do where it does
 // not run. Where Temporal or the worker does not answer the record still tells the
@@ -83,14 +89,14 @@ const (
 func (a *app) doing(ctx context.Context, o db.Overview) (doing, ended string) {
 	t, err := a.temporal(ctx)
 	if err != nil {
-		return temporalSilent, ""
+		return silenceOf(err), ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	w, err := doctor.FindWorkflow(ctx, t, o)
 	switch {
 	case err != nil:
-		return temporalSilent, ""
+		return silenceOf(err), ""
 	case w.Revive != "":
 		return "", "its workflow does not run: somebody ended it; " + w.Revive
 	case w.Found == nil:

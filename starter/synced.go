@@ -61,7 +61,7 @@ func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) 
 			fmt.Fprintf(a.out, "    %s\n", output.Clean(m.Reason))
 		}
 		if m.Reason == db.NoRoster {
-			fmt.Fprintf(a.out, "    `starter staff import FILE.csv --org %s` imports one\n", output.Clean(c.Organization))
+			fmt.Fprintf(a.out, "    `starter staff import FILE.csv --org %q` imports one\n", c.Organization)
 		}
 	}
 	for _, l := range c.Report.Limitations {

@@ -40,7 +40,7 @@ func (s syncOnce) run(ctx workflow.Context) (activities.Recorded, error) {
 			return result, err
 		case p.code != activities.StagingLost:
 			return s.recordFailure(ctx, p)
-		case losses == maxStagingLosses:
+		case losses >= maxStagingLosses && workflow.GetVersion(ctx, boundStagingLosses, workflow.DefaultVersion, 1) >= 1:
 			return s.recordFailure(ctx, problem{code: codeUnexpected, reason: p.reason})
 		}
 	}

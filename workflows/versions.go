@@ -8,4 +8,5 @@ const (
 	spreadAfterAnOutage   = "spread after an outage"    // 2026-11-23
 	goOnAfterManyMessages = "go on after many messages" // 2026-11-26
 	answerAgain           = "answer again"              // 2026-11-26
+	boundStagingLosses    = "bound staging losses"      // 2026-11-26
 )

@@ -3,9 +3,11 @@
 -- nothing. And whether groups could be read is kept, for who is judged says so.
 -- Workers of the version before this do not say by which roster; what they find
 -- proves nothing until a worker of this version finds it again. Of a snapshot that
--- is held it is kept how much it would take: who accepts it accepts no more. That a
--- workflow was cancelled is a fact, and no longer read out of a reason. And offered
--- credentials that the source rejects are destroyed, and not the offer.
+-- is held it is kept how much it would take: who accepts it accepts as much. That a
+-- workflow was cancelled is a fact, and no longer read out of a reason; what a
+-- worker of the version before this records of one is not known as that, and its
+-- reason says what to do. And offered credentials that the source rejects are
+-- destroyed, and not the offer, which says why.
 
 -- +goose Up
 
@@ -14,9 +16,12 @@ ALTER TABLE connections
     ADD COLUMN cancelled     boolean NOT NULL DEFAULT false;
 UPDATE connections SET cancelled = true WHERE state_reason LIKE 'its workflow was cancelled; %';
 
-ALTER TABLE credential_candidates ALTER COLUMN sealed DROP NOT NULL; -- once it was rejected
+ALTER TABLE credential_candidates
+    ALTER COLUMN sealed DROP NOT NULL,
+    ADD COLUMN rejection jsonb, -- why, once it was rejected
+    ADD CHECK ((sealed IS NULL) = (rejection IS NOT NULL));
 
-ALTER TABLE syncs ADD COLUMN would_take integer, ADD COLUMN would_take_humans integer;
+ALTER TABLE syncs ADD COLUMN would_take integer, ADD COLUMN would_take_humans integer, ADD COLUMN would_take_admins boolean;
 
 ALTER TABLE outcomes ADD COLUMN roster_at timestamptz; -- its imported_at
 
@@ -29,7 +34,7 @@ WHERE m.code = 'JAMF_ACCESS_REMOVED_ON_EXIT' AND o.connection_id = m.connection_
 -- +goose Down
 
 ALTER TABLE outcomes DROP COLUMN roster_at;
-ALTER TABLE syncs DROP COLUMN would_take, DROP COLUMN would_take_humans;
+ALTER TABLE syncs DROP COLUMN would_take, DROP COLUMN would_take_humans, DROP COLUMN would_take_admins;
 DELETE FROM credential_candidates WHERE sealed IS NULL;
-ALTER TABLE credential_candidates ALTER COLUMN sealed SET NOT NULL;
+ALTER TABLE credential_candidates DROP COLUMN rejection, ALTER COLUMN sealed SET NOT NULL;
 ALTER TABLE connections DROP COLUMN groups_unread, DROP COLUMN cancelled;
