@@ -148,6 +148,29 @@ func TestMigrateKeepsArrivals(t *testing.T) {
 	require.Equal(t, first, r.changes(c, 1))
 }
 
+// What passed before the upgrade passes after it, if it was found by the roster
+// that is on record, and a workflow that was cancelled is known to have been.
+func TestMigrateKeepsWhatOutcomesRestOn(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	c, gone := r.connectMonitored("acme"), r.connectMonitored("gone")
+	r.sync(c, account("1"))
+	r.sync(gone, account("1"))
+	r.become(r.connect("cancelled"), StateChange{State: Paused, Reason: "its workflow was cancelled; resume starts it again", Cancelled: true})
+	require.NoError(t, r.Disconnect(r.ctx, gone.ID))
+	r.clock.Advance(time.Minute)
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+
+	r.migrateFrom(13)
+	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+	require.Equal(t, NotEvaluable, r.monitors(gone)[AccessRemovedOnExit].State)
+	require.Equal(t, Passing, r.monitors(gone)[UserMFAEnabled].State)
+	cancelled, err := r.Connection(r.ctx, "cancelled")
+	require.NoError(t, err)
+	require.True(t, cancelled.Cancelled)
+}
+
 // What was asked for before is not known to be asked for in the order of now.
 func TestMigrateForgetsWhoWasConfirmedMissing(t *testing.T) {
 	t.Parallel()
