@@ -13,8 +13,8 @@ const (
 	// LongestInterval is the longest after which outcomes last until the third
 	// sync from then.
 	LongestInterval = snapshotMaxAge / staleAfter
-	// rosterMaxAge is how old a staff roster may be before it proves nothing.
-	rosterMaxAge = 7 * 24 * time.Hour
+	// RosterMaxAge is how old a staff roster may be before it proves nothing.
+	RosterMaxAge = 7 * 24 * time.Hour
 	// maxFuture is how far ahead of the clock a time may be that was recorded by
 	// it. Where the clock was set back what is on record would not grow old.
 	maxFuture = time.Minute
@@ -33,7 +33,7 @@ const interval = `least(c.every_seconds, s.every_seconds)`
 var isStale = notWithin(readSince, fmt.Sprintf(`least(%d * %s, %d)`, staleAfter, interval, seconds(snapshotMaxAge)))
 
 // isOldRoster is a condition: at the time $1 the roster r proves nothing any more.
-var isOldRoster = notWithin(`r.imported_at`, fmt.Sprint(seconds(rosterMaxAge)))
+var isOldRoster = notWithin(`r.imported_at`, fmt.Sprint(seconds(RosterMaxAge)))
 
 // notWithin is a condition: a time is more than a number of seconds before the
 // time $1, or after it.
@@ -67,8 +67,8 @@ func rosterReason(importedAt *time.Time, now time.Time) string {
 		return NoRoster
 	case importedAt.Sub(now) > maxFuture:
 		return "the staff roster is dated in the future"
-	case now.Sub(*importedAt) > rosterMaxAge:
-		return "the staff roster is older than " + days(rosterMaxAge)
+	case now.Sub(*importedAt) > RosterMaxAge:
+		return "the staff roster is older than " + days(RosterMaxAge)
 	}
 	return ""
 }

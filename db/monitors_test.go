@@ -193,7 +193,7 @@ func TestNothingPassesForWantOfData(t *testing.T) {
 	expect(NotEvaluable, "there is no staff roster")
 	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}, {Email: "user2@example.com"}}))
 	expect(Passing, "")
-	r.clock.Advance(rosterMaxAge)
+	r.clock.Advance(RosterMaxAge)
 	expect(Passing, "")
 	r.clock.Advance(time.Microsecond)
 	expect(NotEvaluable, "the staff roster is older than 7 days")
@@ -205,7 +205,7 @@ func TestOldRosterProvesNothing(t *testing.T) {
 	r := setup(t)
 	c := r.connectMonitored("acme")
 	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(grace)}, {Email: "user2@example.com"}}))
-	r.clock.Advance(rosterMaxAge + time.Hour)
+	r.clock.Advance(RosterMaxAge + time.Hour)
 	r.sync(c, account("1"), account("2", inactive))
 	m := r.monitors(c)[AccessRemovedOnExit]
 	require.Equal(t, []int{1, 0, 0, 1}, []int{m.Passing, m.Due, m.Failing, m.NotEvaluable})
@@ -579,7 +579,7 @@ func TestRosterThatGrowsOldBetweenSyncs(t *testing.T) {
 	require.NoError(t, r.EnableMonitors(r.ctx, c.ID))
 	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
 	r.sync(c, account("1"))
-	r.clock.Advance(rosterMaxAge + time.Microsecond)
+	r.clock.Advance(RosterMaxAge + time.Microsecond)
 	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
 	require.Equal(t, Passing, r.monitors(c)[UserMFAEnabled].State)
 }

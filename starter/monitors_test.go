@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +254,15 @@ func TestARosterWithoutItsExitsIsNotImported(t *testing.T) {
 	imported := ask[map[string]any](c, "staff", "import", roster(""), "--org", org, "--accept-returns")
 	require.EqualValues(t, 8, imported["returned"])
 	require.Contains(t, c.ok("staff", "import", roster(""), "--org", org).stdout, "0 are new, 0 no longer listed, 0 who had left are employed again")
+}
+
+func TestAnOldFileIsNotImportedInSilence(t *testing.T) {
+	t.Parallel()
+	c, name := shared.cli(t), file(t, rosterHeader)
+	require.NotContains(t, c.ok("staff", "import", name, "--org", "org-old").stderr, "last written")
+	long := time.Now().Add(-8 * 24 * time.Hour)
+	require.NoError(t, os.Chtimes(name, long, long))
+	require.Contains(t, c.ok("staff", "import", name, "--org", "org-old").stderr, "was last written 8 days ago")
 }
 
 func TestAMalformedRosterIsNotImported(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -118,6 +119,9 @@ func (a *app) readRoster(ctx context.Context, file string) ([]db.Person, error) 
 		}
 		defer f.Close()
 		in = f
+		if info, err := f.Stat(); err == nil && time.Since(info.ModTime()) > db.RosterMaxAge {
+			a.say("Note: %s was last written %s; the roster counts as of now all the same.", file, ago(info.ModTime()))
+		}
 	}
 	people, err := typed(ctx, a, func() ([]db.Person, error) { return roster.Read(in) })
 	if e, ok := errors.AsType[*roster.Error](err); ok {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 	"jamf-access-review/starter/doctor"
 	"jamf-access-review/starter/output"
@@ -144,9 +146,21 @@ func printStatus(w io.Writer, v statusView) {
 		line("Monitor", "%s is %s", m.Code, m.State)
 	}
 	if s := v.SingleSignOn; s != nil {
-		line("Single sign-on", "enabled %t, bypass allowed %t %s", s.Enabled, s.BypassAllowed, s.Type)
+		line("Signing in", "%s", signingIn(*s))
 	}
 	for _, l := range v.Limitations {
 		line("Not read", "%s", l)
+	}
+}
+
+// signingIn is how people log in, in words.
+func signingIn(s directory.SingleSignOn) string {
+	switch {
+	case !s.Enabled:
+		return "without single sign-on"
+	case s.BypassAllowed:
+		return strings.TrimSpace("single sign-on "+s.Type) + ", or without it"
+	default:
+		return strings.TrimSpace("single sign-on "+s.Type) + " only"
 	}
 }
