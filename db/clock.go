@@ -67,8 +67,14 @@ func (c *serverClock) set(ctx context.Context, session driver.Conn) error {
 		return nil
 	}
 	c.compared.Store(true)
-	c.ahead.Store(int64(told.Sub(asked.Add(answered.Sub(asked) / 2)).Truncate(clockPrecision)))
+	c.ahead.Store(int64(aheadBy(told, asked, answered).Truncate(clockPrecision)))
 	return nil
+}
+
+// aheadBy is how far a clock is ahead that told a time between two others: of
+// their middle, since asking takes about as long as answering.
+func aheadBy(told, asked, answered time.Time) time.Duration {
+	return told.Sub(asked.Add(answered.Sub(asked) / 2))
 }
 
 // clockedConnector sets a clock with each session that it opens.

@@ -38,7 +38,7 @@ func (d *DB) Server(ctx context.Context) (Server, error) {
 	answered := d.clock.machine()
 	return Server{
 		Address: d.address, Version: row.Version, Role: row.Role, Encrypted: row.Encrypted, Local: isLocal(d.host),
-		Ahead: row.Now.Sub(asked.Add(answered.Sub(asked) / 2)),
+		Ahead: aheadBy(row.Now, asked, answered),
 	}, nil
 }
 

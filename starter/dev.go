@@ -56,7 +56,7 @@ func checkPorts(ports map[string]int) error {
 		if port == 0 {
 			continue
 		}
-		if port < 1024 || port > 65535 {
+		if !localprocess.MayListen(port) {
 			return usagef("--%s %d is not between 1024 and 65535", flag, port)
 		}
 		if other, taken := flags[port]; taken {

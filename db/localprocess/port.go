@@ -26,11 +26,14 @@ func Address(port int) string {
 	return net.JoinHostPort(loopback, strconv.Itoa(port))
 }
 
+// MayListen says whether there is a port of that number on which every user may
+// listen: one below 1024 is for some only.
+func MayListen(port int) bool { return port >= 1024 && port <= 65535 }
+
 // CheckPort returns a *PortInUseError when another program listens on the port,
-// and an error that gives the range when there is no such port. Ports below 1024
-// are refused, since not every user may listen on them.
+// and an error that gives the range when it is none that MayListen.
 func CheckPort(port int, purpose string) error {
-	if port < 1024 || port > 65535 {
+	if !MayListen(port) {
 		return fmt.Errorf("port %d, wanted for %s, is not between 1024 and 65535", port, purpose)
 	}
 	listener, err := net.Listen("tcp4", Address(port))

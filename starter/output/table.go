@@ -35,10 +35,16 @@ func WriteTable(w io.Writer, columns []Column, rows iter.Seq2[[]string, error]) 
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", gap
 	style.Format.Header = text.FormatUpper
 	t.SetStyle(style)
-	header, longest := table.Row{}, make([]int, len(columns))
+	room, longest := widthOf(w), make([]int, len(columns))
+	cell := func(column int, s string) string {
+		if room > 0 {
+			longest[column] = max(longest[column], text.StringWidthWithoutEscSequences(s))
+		}
+		return s
+	}
+	header := table.Row{}
 	for i, c := range columns {
-		header = append(header, c.Title)
-		longest[i] = text.StringWidthWithoutEscSequences(c.Title)
+		header = append(header, cell(i, c.Title))
 	}
 	t.AppendHeader(header)
 	for row, err := range rows {
@@ -46,14 +52,12 @@ func WriteTable(w io.Writer, columns []Column, rows iter.Seq2[[]string, error]) 
 			return err
 		}
 		cells := table.Row{}
-		for i, cell := range row {
-			cell = Clean(cell)
-			cells = append(cells, cell)
-			longest[i] = max(longest[i], text.StringWidthWithoutEscSequences(cell))
+		for i, s := range row {
+			cells = append(cells, cell(i, Clean(s)))
 		}
 		t.AppendRow(cells)
 	}
-	if room := widthOf(w); room > 0 {
+	if room > 0 {
 		var configs []table.ColumnConfig
 		for i, width := range fit(columns, longest, room) {
 			configs = append(configs, table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: text.WrapSoft})

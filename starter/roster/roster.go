@@ -108,7 +108,7 @@ func header(records *csv.Reader) (map[string]int, error) {
 // noColumn says what is wrong with a name that is none of a column.
 func noColumn(name string) string {
 	switch {
-	case !utf8.ValidString(name) || strings.ContainsRune(name, 0):
+	case !isText(name):
 		return "it is not UTF-8 text: save the file as CSV in UTF-8"
 	case strings.ContainsAny(name, ";\t"):
 		return "no such column; separate columns with commas"
@@ -128,7 +128,7 @@ func parse(record []string, index map[string]int, row int) (db.Person, error) {
 		return strings.TrimSpace(record[i])
 	}
 	for column := range index {
-		if value := field(column); !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+		if value := field(column); !isText(value) {
 			return db.Person{}, &Error{row, column, "it is not UTF-8 text"}
 		}
 	}
@@ -150,6 +150,8 @@ func parse(record []string, index map[string]int, row int) (db.Person, error) {
 	}
 	return p, nil
 }
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func isAddress(s string) bool {
 	a, err := mail.ParseAddress(s)

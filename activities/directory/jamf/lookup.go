@@ -22,7 +22,7 @@ func (s *source) Lookup(ctx context.Context, ids []directory.Identity) (director
 }
 
 func (s *source) lookup(ctx context.Context, ids []directory.Identity) (present int, err error) {
-	r := &reading{source: s, at: &progress{}}
+	r := &reading{source: s}
 	if r.survey, err = s.survey(ctx); err != nil {
 		return 0, err
 	}
