@@ -2,6 +2,7 @@ package jamf
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"jamf-access-review/activities/directory"
@@ -22,16 +23,12 @@ func (s *source) Lookup(ctx context.Context, ids []directory.Identity) (director
 }
 
 func (s *source) lookup(ctx context.Context, ids []directory.Identity) (present int, err error) {
-	r := &reading{source: s}
-	if r.survey, err = s.survey(ctx); err != nil {
-		return 0, err
-	}
 	finders := map[directory.Kind]finder{}
 	for _, id := range ids {
 		if finders[id.Kind] != nil {
 			continue
 		}
-		if finders[id.Kind], err = r.finder(ctx, id.Kind); err != nil {
+		if finders[id.Kind], err = s.finder(ctx, id.Kind); err != nil {
 			return 0, err
 		}
 	}
@@ -49,64 +46,79 @@ func (s *source) lookup(ctx context.Context, ids []directory.Identity) (present 
 	return present, err
 }
 
-func (r *reading) finder(ctx context.Context, kind directory.Kind) (finder, error) {
+func (s *source) finder(ctx context.Context, kind directory.Kind) (finder, error) {
 	switch kind {
 	case directory.DirectoryGroup:
-		return r.findGroup, r.noGroups
+		return s.groupFinder(ctx)
 	case directory.APIClient:
-		return r.findClient, r.noClients
+		return s.clientFinder(ctx)
 	case directory.Account:
-		return r.accountFinder(ctx)
+		return s.accountFinder(ctx)
 	default:
-		return r.endUserFinder(ctx)
+		return s.endUserFinder(ctx)
 	}
 }
 
-// findGroup trusts the list that was just read whole, and asks by id for
-// what is not on it.
-func (r *reading) findGroup(ctx context.Context, id string) (bool, error) {
-	i := slices.IndexFunc(r.groups.list, func(g accountGroup) bool { return g.id == id })
-	if i >= 0 {
-		return r.groups.list[i].directory, nil
-	}
-	group, err := r.group(ctx, id, r.groups.classic)
-	return group != nil && group.directory, err
-}
-
-func (r *reading) findClient(ctx context.Context, id string) (bool, error) {
-	if slices.ContainsFunc(r.clients, func(u directory.User) bool { return u.ID == id }) {
-		return true, nil
-	}
-	return answers[clientRow](ctx, r.source, clientsEndpoint, id)
-}
-
-func (r *reading) accountFinder(ctx context.Context) (finder, error) {
-	newer, err := r.answersByID(ctx, accountsEndpoint)
+// groupFinder reads the list whole, and asks by id for what is not on it.
+func (s *source) groupFinder(ctx context.Context) (finder, error) {
+	groups, err := s.loadGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !newer {
-		return r.classicFinder(ctx, r.classicAccountIDs, func(ctx context.Context, id string) (bool, error) {
-			return answers[classicAccountDetail](ctx, r.source, classicAccount, id)
-		})
-	}
 	return func(ctx context.Context, id string) (bool, error) {
-		return answers[accountRow](ctx, r.source, accountsEndpoint, id)
+		i := slices.IndexFunc(groups.list, func(g accountGroup) bool { return g.id == id })
+		if i >= 0 {
+			return groups.list[i].directory, nil
+		}
+		group, err := s.group(ctx, id, groups.classic)
+		return group != nil && group.directory, err
 	}, nil
 }
 
-func (r *reading) endUserFinder(ctx context.Context) (finder, error) {
-	newer, err := r.answersByID(ctx, usersEndpoint)
+// clientFinder does so, too.
+func (s *source) clientFinder(ctx context.Context) (finder, error) {
+	clients, err := s.loadClients(ctx)
+	if absent, ok := errors.AsType[*absentError](err); ok {
+		err = inconsistent("%s", absent.reason)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, id string) (bool, error) {
+		if slices.ContainsFunc(clients, func(c clientRow) bool { return string(c.ID) == id }) {
+			return true, nil
+		}
+		return answers[clientRow](ctx, s, clientsEndpoint, id)
+	}, nil
+}
+
+func (s *source) accountFinder(ctx context.Context) (finder, error) {
+	newer, err := s.answersByID(ctx, accountsEndpoint)
 	if err != nil {
 		return nil, err
 	}
 	if !newer {
-		return r.classicFinder(ctx, r.classicUserIDs, func(ctx context.Context, id string) (bool, error) {
-			return answers[classicUserDetail](ctx, r.source, classicUser, id)
+		return s.classicFinder(ctx, s.classicAccountIDs, func(ctx context.Context, id string) (bool, error) {
+			return answers[classicAccountDetail](ctx, s, classicAccount, id)
 		})
 	}
 	return func(ctx context.Context, id string) (bool, error) {
-		return answers[endUserRow](ctx, r.source, usersEndpoint, id)
+		return answers[accountRow](ctx, s, accountsEndpoint, id)
+	}, nil
+}
+
+func (s *source) endUserFinder(ctx context.Context) (finder, error) {
+	newer, err := s.answersByID(ctx, usersEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	if !newer {
+		return s.classicFinder(ctx, s.classicUserIDs, func(ctx context.Context, id string) (bool, error) {
+			return answers[classicUserDetail](ctx, s, classicUser, id)
+		})
+	}
+	return func(ctx context.Context, id string) (bool, error) {
+		return answers[endUserRow](ctx, s, usersEndpoint, id)
 	}, nil
 }
 
@@ -119,8 +131,8 @@ func answers[T row](ctx context.Context, s *source, ep endpoint, id string) (boo
 // answersByID reports whether the newer API answers for single entries of a
 // list. It asks for one that is there, so that a 404 for another one means
 // that it is gone.
-func (r *reading) answersByID(ctx context.Context, ep endpoint) (bool, error) {
-	page, err := fetchPage[anyRow](ctx, r.source, ep, 0, 1)
+func (s *source) answersByID(ctx context.Context, ep endpoint) (bool, error) {
+	page, err := fetchPage[anyRow](ctx, s, ep, 0, 1)
 	switch {
 	case isNotThere(err):
 		return false, nil
@@ -129,12 +141,12 @@ func (r *reading) answersByID(ctx context.Context, ep endpoint) (bool, error) {
 	case len(page.Results) == 0:
 		return false, nil
 	}
-	return answers[anyRow](ctx, r.source, ep, string(page.Results[0].ID))
+	return answers[anyRow](ctx, s, ep, string(page.Results[0].ID))
 }
 
 // classicFinder asks for every entry, listed or not: the list that leaves one
 // out may be the one that made it missing, from a cache or a node that lags.
-func (r *reading) classicFinder(ctx context.Context, list func(context.Context) ([]string, error), find finder) (finder, error) {
+func (s *source) classicFinder(ctx context.Context, list func(context.Context) ([]string, error), find finder) (finder, error) {
 	ids, err := list(ctx)
 	if err != nil {
 		return nil, err

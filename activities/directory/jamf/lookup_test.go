@@ -67,6 +67,15 @@ func TestLookupOfNobodyAsksNothing(t *testing.T) {
 	equal(t, len(b.server.Requests()), 0)
 }
 
+// What proves that the newer API answers by id, and one request for each.
+func TestLookupOfAccountsAsksForNothingElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t, jamftest.Config{})
+	b.server.Demo(10)
+	equal(t, lookup(t, b, identity(directory.Account, 998), identity(directory.Account, 999)), 0)
+	equal(t, asked(b), 2+2)
+}
+
 // A 404 must not pass for a removal where the endpoint itself is missing or
 // out of order.
 func TestLookupDoesNotTrustA404Alone(t *testing.T) {
