@@ -135,7 +135,7 @@ func (f *fetch) run(ctx context.Context) (err error) {
 			return ctx.Err()
 		case <-time.After(f.rereadPause):
 		}
-		if f.read, err = f.record.RestartStaging(ctx, f.connection, f.sync.Number); err != nil {
+		if f.read, err = f.record.RestartStaging(ctx, f.connection, f.sync.Number, f.read); err != nil {
 			return err
 		}
 	}

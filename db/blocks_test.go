@@ -248,9 +248,9 @@ func TestBlocksGoOnAfterTheListWasReadAgain(t *testing.T) {
 	r := setup(t)
 	c, users := r.connectWithEndUsers(300)
 	s, read := r.readingOn(c)
-	_, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[:200], Requests: 1})
+	read, err := r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[:200], Requests: 1})
 	require.NoError(t, err)
-	read, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+	read, err = r.RestartStaging(r.ctx, c.ID, s.Number, read)
 	require.NoError(t, err)
 	_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Requests: 1, Summary: summary(users)})
 	require.NoError(t, err)
@@ -332,6 +332,7 @@ func (r *record) checkAndApply(c Connection, key string, s Sync, options ApplyOp
 	r.t.Helper()
 	refused := r.CheckSnapshot(r.ctx, c.ID, s.Number)
 	if refused == nil {
+		r.confirm(c, s)
 		s, refused = r.ApplySnapshot(r.ctx, c.ID, key, options)
 	}
 	if refused != nil {

@@ -72,7 +72,7 @@ type NewConnection struct {
 }
 
 // Hold is the brake of a connection: a snapshot that would remove or
-// deactivate more than both of these, of all that is on record or of its
+// deactivate more than both of these, of all that is on record or of its active
 // console accounts, is held.
 type Hold struct {
 	Percent int // of those that are present

@@ -15,8 +15,10 @@ type snapshotCounts struct {
 	staged       int
 	stagedByKind map[directory.Kind]int
 	// present is how many accounts are on record, of the kinds that were read,
-	// and presentHumans how many of them are console accounts.
-	present, presentHumans int
+	// and presentHumans how many of them are console accounts. activeHumans, which
+	// is only counted where some would be taken, is how many of those are not
+	// inactive.
+	present, presentHumans, activeHumans int
 	// taken is how much of that the snapshot would take away.
 	taken taken
 	// admins is how many active full administrators there are among those that
@@ -24,6 +26,8 @@ type snapshotCounts struct {
 	// adminsThen how many accounts on record would be administrators; where that is
 	// none, how many others there are.
 	admins, adminsKept, adminsThen int
+	// unconfirmed is how many would be removed that the source was not asked for.
+	unconfirmed int
 	// changed are the blocks that are to be compared.
 	changed pq.Int64Array
 }
@@ -33,7 +37,7 @@ type snapshotCounts struct {
 // integrated account, has the same ids.
 type taken struct {
 	Accounts int `db:"would_take"`
-	Humans   int `db:"would_take_humans"` // console accounts among them
+	Humans   int `db:"would_take_humans"` // console accounts among them that are not inactive
 	// Admins says that no full administrator would be left.
 	Admins bool `db:"would_take_admins"`
 }
@@ -97,14 +101,16 @@ const isSomebodyElse = `a.username || a.email || a.name <> ''
 	AND (a.email = '' OR lower(a.email) <> lower(s.email))
 	AND (a.name = '' OR lower(a.name) <> lower(s.name))`
 
-// compare counts what the snapshot would take from the accounts on record. What
+// compare counts what the snapshot would take from the accounts on record, where
+// the source was asked for those that are missing up to the one that is confirmed. What
 // is in an unchanged block stays as it is, and is only looked for where no other
 // administrator would.
-func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
+func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary, confirmed directory.Identity) error {
 	if err := tx.QueryRowxContext(ctx, `
-		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account'),
+		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account' AND a.status <> 'inactive'),
 			count(*) FILTER (WHERE a.admin),
-			count(*) FILTER (WHERE a.admin AND NOT taken AND s.status <> 'inactive'), count(*) FILTER (WHERE s.admin)
+			count(*) FILTER (WHERE a.admin AND NOT taken AND s.status <> 'inactive'), count(*) FILTER (WHERE s.admin),
+			count(*) FILTER (WHERE s.source_id IS NULL AND (kind, source_id) > ($7, $8))
 		FROM (
 			SELECT kind, source_id, status, username, email, name, `+isFullAdmin+` AS admin
 			FROM accounts
@@ -117,9 +123,19 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 			SELECT s.source_id IS NULL OR a.status <> 'inactive' AND s.status = 'inactive' OR `+isSomebodyElse+` AS taken
 		) t`,
 		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
-		kindsRead(summary), c.changed,
-	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen); err != nil || c.keepsAdmins() {
+		kindsRead(summary), c.changed, string(confirmed.Kind), confirmed.ID,
+	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen, &c.unconfirmed); err != nil {
 		return err
+	}
+	if c.taken.Humans > 0 {
+		if err := tx.GetContext(ctx, &c.activeHumans, `
+			SELECT count(*) FROM accounts
+			WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account' AND status <> 'inactive'`, connectionID); err != nil {
+			return err
+		}
+	}
+	if c.keepsAdmins() {
+		return nil
 	}
 	var others int
 	err := tx.GetContext(ctx, &others, `
@@ -158,13 +174,14 @@ func (c snapshotCounts) check(summary directory.Summary) error {
 	return nil
 }
 
-// brake says why a snapshot is to be held, or "". Console accounts are looked at
-// by themselves, too: among a million end users all of them would be few.
+// brake says why a snapshot is to be held, or "". Active console accounts are
+// looked at by themselves, too: among a million end users, or among those who left
+// long ago, all of them would be few.
 func (c snapshotCounts) brake(hold Hold) string {
 	switch {
 	case hold.stops(c.taken.Accounts, c.present):
 		return c.wouldTake()
-	case hold.stops(c.taken.Humans, c.presentHumans):
+	case hold.stops(c.taken.Humans, c.activeHumans):
 		return c.wouldTakeHumans()
 	case c.taken.Admins:
 		return c.wouldTakeAdmins()
@@ -180,7 +197,7 @@ func (c snapshotCounts) exceeds(accepted taken, hold Hold) string {
 	switch {
 	case hold.stops(c.taken.Accounts-accepted.Accounts, c.present):
 		return fmt.Sprintf("%s, and %d were accepted", c.wouldTake(), accepted.Accounts)
-	case hold.stops(c.taken.Humans-accepted.Humans, c.presentHumans):
+	case hold.stops(c.taken.Humans-accepted.Humans, c.activeHumans):
 		return fmt.Sprintf("%s, and %d were accepted", c.wouldTakeHumans(), accepted.Humans)
 	case c.taken.Admins && !accepted.Admins:
 		return c.wouldTakeAdmins() + ", and that was not accepted"
@@ -194,7 +211,7 @@ func (c snapshotCounts) wouldTake() string {
 }
 
 func (c snapshotCounts) wouldTakeHumans() string {
-	return fmt.Sprintf("it would remove, deactivate or replace %d of %d console accounts", c.taken.Humans, c.presentHumans)
+	return fmt.Sprintf("it would remove, deactivate or replace %d of %d active console accounts", c.taken.Humans, c.activeHumans)
 }
 
 func (c snapshotCounts) wouldTakeAdmins() string {

@@ -86,12 +86,15 @@ func TestBrake(t *testing.T) {
 		"administrators of sites":                     {append(auditors(3), account("site", siteAccess)), auditors(3), false},
 		"what is no account, without an access level": {append(auditors(3), account("1", of(directory.DirectoryGroup), noLevel)), auditors(3), false},
 		"an administrator whose status is unknown":    {append(auditors(3), admin), append(auditors(3), account("admin", unknownStatus)), false},
-		"inactive ones removed count too":             {append(deactivated(7), admin), []directory.User{admin}, true},
-		"inactive ones that stay do not":              {append(deactivated(7), admin), append(deactivated(7), admin), false},
-		"7 of 20 deactivated":                         {twenty, append(append(deactivated(7), auditors(19)[7:]...), admin), true},
-		"nearly all accounts among many end users":    {slices.Concat(twenty, crowd), append(crowd, admin), true},
-		"many end users beside the accounts":          {slices.Concat(twenty, crowd[:10]), append(twenty, crowd[:4]...), false},
-		"nearly all end users":                        {slices.Concat(twenty, crowd), append(twenty, crowd[0]), true},
+		"inactive ones removed count too":             {append(deactivated(auditors(7)), admin), []directory.User{admin}, true},
+		"inactive ones that stay do not":              {append(deactivated(auditors(7)), admin), append(deactivated(auditors(7)), admin), false},
+		"7 of 11 active ones among many inactive": {
+			slices.Concat(deactivated(auditors(40)), numbered(100, 10), []directory.User{admin}),
+			slices.Concat(deactivated(auditors(40)), deactivated(numbered(100, 7)), numbered(107, 3), []directory.User{admin}), true},
+		"7 of 20 deactivated":                      {twenty, append(append(deactivated(auditors(7)), auditors(19)[7:]...), admin), true},
+		"nearly all accounts among many end users": {slices.Concat(twenty, crowd), append(crowd, admin), true},
+		"many end users beside the accounts":       {slices.Concat(twenty, crowd[:10]), append(twenty, crowd[:4]...), false},
+		"nearly all end users":                     {slices.Concat(twenty, crowd), append(twenty, crowd[0]), true},
 		"one of two administrators, the other in an unchanged block": {
 			[]directory.User{account("1"), auditor("2"), account("1000")}, []directory.User{auditor("2"), account("1000")}, false},
 		"the only active administrator, another in an unchanged block": {
@@ -163,8 +166,8 @@ func untold(id string, roles ...string) directory.User {
 	return account(id, noLevel, func(u *directory.User) { u.Roles = roles })
 }
 
-func deactivated(n int) []directory.User {
-	users := auditors(n)
+func deactivated(users []directory.User) []directory.User {
+	users = slices.Clone(users)
 	for i := range users {
 		inactive(&users[i])
 	}
@@ -232,7 +235,7 @@ func TestAcceptedIsWhatWasHeldAndLittleMore(t *testing.T) {
 		"the administrator, and somebody else": {twenty, auditors(19), auditors(18), ""},
 		"many more console accounts among end users": {
 			slices.Concat(twenty, crowd), slices.Concat(twenty[7:], crowd[:50]), slices.Concat(twenty[14:], crowd[:50]),
-			"it would remove, deactivate or replace 14 of 20 console accounts, and 7 were accepted"},
+			"it would remove, deactivate or replace 14 of 20 active console accounts, and 7 were accepted"},
 		"where nothing is held": {twenty, twenty, []directory.User{admin}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -285,7 +288,7 @@ func TestWhatIsToBeHeldIsHeldWhoeverAcceptsIt(t *testing.T) {
 
 	key, s = r.stage(c, summary(without), without)
 	require.True(t, hold(s))
-	_, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+	_, err = r.RestartStaging(r.ctx, c.ID, s.Number, r.openStaging(c, s))
 	require.NoError(t, err)
 	whole := []directory.User{account("1"), auditor("2")}
 	_, err = r.storePage(c.ID, s.Number, r.openStaging(c, s), directory.Page{Users: whole, Cursor: "end", Summary: summary(whole)})

@@ -28,7 +28,7 @@ func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary di
 }
 
 // keep leaves the staged accounts that a condition chooses the facts of some
-// columns that they have on record. Facts of which some are kept and some, in the
+// columns that they have on record, if they are present there. Facts of which some are kept and some, in the
 // other columns, are new get a digest that no facts have, so that each later read
 // is compared with them.
 func keep(ctx context.Context, tx *sqlx.Tx, connectionID int64, kept, others, condition string) error {
@@ -40,6 +40,6 @@ func keep(ctx context.Context, tx *sqlx.Tx, connectionID int64, kept, others, co
 			END
 		FROM accounts a
 		WHERE s.connection_id = $1 AND a.connection_id = $1 AND a.kind = s.kind AND a.source_id = s.source_id
-			AND `+condition, connectionID)
+			AND a.removed_at IS NULL AND `+condition, connectionID)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -216,7 +217,8 @@ func (r *record) storePage(connectionID int64, number int, before StagedRead, pa
 	return r.StoreRead(r.ctx, connectionID, number, read)
 }
 
-// stage begins a sync and stages a complete snapshot of it.
+// stage begins a sync and stages a complete snapshot of it, of which the source
+// has confirmed that nobody else is there.
 func (r *record) stage(c Connection, summary *directory.Summary, users []directory.User) (key string, s Sync) {
 	r.t.Helper()
 	key, s = r.begin(c)
@@ -224,7 +226,21 @@ func (r *record) stage(c Connection, summary *directory.Summary, users []directo
 	require.NoError(r.t, err)
 	_, err = r.storePage(c.ID, s.Number, read, directory.Page{Users: users, Cursor: "end", Requests: 3, Summary: summary})
 	require.NoError(r.t, err)
+	if summary != nil {
+		r.confirm(c, s)
+	}
 	return key, s
+}
+
+// confirm says that the source was asked for everybody whom a snapshot misses.
+func (r *record) confirm(c Connection, s Sync) {
+	r.t.Helper()
+	missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, math.MaxInt32)
+	require.NoError(r.t, err)
+	if len(missing) > 0 {
+		_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, r.openStaging(c, s), missing[len(missing)-1], 0)
+		require.NoError(r.t, err)
+	}
 }
 
 var becomesActive = ApplyOptions{Becomes: StateChange{State: Active}}

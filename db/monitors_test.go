@@ -358,7 +358,7 @@ func TestAnOutcomeIsAsOldAsWhatItsSyncReadFirst(t *testing.T) {
 
 	key, s = r.stage(c, summary(users), users)
 	r.clock.Advance(limit + time.Hour)
-	_, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+	_, err = r.RestartStaging(r.ctx, c.ID, s.Number, r.openStaging(c, s))
 	require.NoError(t, err)
 	_, err = r.storePage(c.ID, s.Number, r.openStaging(c, s), directory.Page{Users: users, Summary: summary(users), Requests: 1})
 	require.NoError(t, err)

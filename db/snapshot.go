@@ -33,9 +33,9 @@ type ApplyOptions struct {
 //
 // A snapshot that would remove too much is held: the sync ends so and the
 // record stays. A snapshot that is not whole is an *directory.Error
-// (Inconsistent); one that is not staged is ErrStagingLost, also where the sync
-// itself is unknown: the database was restored to a time before it. A sync that
-// has ended before is returned as it ended, so twice is as good as once.
+// (Inconsistent); one that is not staged is ErrStagingLost, also where the source
+// was not asked for somebody whom it would remove, and where the sync itself is
+// unknown: the database was restored to a time before it. A sync that has ended before is returned as it ended, so twice is as good as once.
 func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (Sync, error) {
 	var s Sync
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
@@ -59,11 +59,14 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 			return err
 		}
 		s.Outcome, s.FinishedAt, s.Requests, s.Accounts = Applied, &now, snapshot.requests, snapshot.counts.staged
-		if why != "" {
+		switch {
+		case why != "":
 			s.Outcome, s.Error, s.Reason = Held, CodeHeld, why
 			options.Becomes.Reason = why
 			err = recordTaken(ctx, tx, connectionID, s.Number, snapshot.counts.taken)
-		} else {
+		case snapshot.counts.unconfirmed > 0:
+			err = ErrStagingLost // as it was confirmed
+		default:
 			err = apply(ctx, tx, connection, snapshot, &s)
 		}
 		if err != nil {
@@ -106,6 +109,8 @@ type snapshot struct {
 	inPlace bool
 	// held is why it is to be held, where that is decided already.
 	held string
+	// confirmed is the last of the missing accounts that the source was asked for.
+	confirmed directory.Identity
 }
 
 func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int) (snapshot, error) {
@@ -120,7 +125,7 @@ func checkedSnapshot(ctx context.Context, tx *sqlx.Tx, connectionID int64, numbe
 	if err != nil {
 		return snapshot{}, err
 	}
-	return snapshot{summary: summary, counts: counts, requests: read.Requests, inPlace: read.InPlace, held: read.Held}, counts.check(summary)
+	return snapshot{summary: summary, counts: counts, requests: read.Requests, inPlace: read.InPlace, held: read.Held, confirmed: read.confirmed()}, counts.check(summary)
 }
 
 // hold says why the snapshot is to be held, or "". Who accepts removals where a
@@ -131,7 +136,7 @@ func (s *snapshot) hold(ctx context.Context, tx *sqlx.Tx, connection Connection,
 	if s.inPlace {
 		return "", nil
 	}
-	if err := s.counts.compare(ctx, tx, connection.ID, s.summary); err != nil {
+	if err := s.counts.compare(ctx, tx, connection.ID, s.summary, s.confirmed); err != nil {
 		return "", err
 	}
 	switch {

@@ -75,18 +75,20 @@ func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (S
 	return read, err
 }
 
-// RestartStaging drops what is staged of a sync's snapshot and begins it
-// again. Each call counts as another attempt.
-func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
+// RestartStaging drops what is staged of a sync's snapshot and begins it again,
+// as another attempt. It must be staged as the caller left it: otherwise
+// ErrStagingLost, and nothing changes. So nobody drops what somebody else has gone
+// on with, or has finished.
+func (d *DB) RestartStaging(ctx context.Context, connectionID int64, number int, before StagedRead) (StagedRead, error) {
 	var read StagedRead
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		if _, err := tx.ExecContext(ctx, `
+		if err := stagingWritten(tx.ExecContext(ctx, `
 			WITH begun AS (
 				UPDATE staged_reads SET cursor = '', highest_block = $3, pages = 0, users = 0, directory_summary = NULL, held = '', attempts = attempts + 1
-				WHERE connection_id = $1 AND number = $2 RETURNING number
+				WHERE connection_id = $1 AND number = $2 AND attempts = $5 AND pages = $6 RETURNING number
 			)
 			UPDATE syncs SET read_since = $4 WHERE connection_id = $1 AND number = (SELECT number FROM begun)`,
-			connectionID, number, noBlock, now); err != nil {
+			connectionID, number, noBlock, now, before.Attempts, before.storedPages())); err != nil {
 			return err
 		}
 		row, err := stagedRead(ctx, tx, connectionID, number)
@@ -137,6 +139,8 @@ func (d *DB) StoreRead(ctx context.Context, connectionID int64, number int, read
 	return d.storeRead(ctx, connectionID, number, read, nil)
 }
 
+func (r StagedRead) storedPages() int { return r.Pages - r.unstored.pages }
+
 // with is how far the reading has come with one more page.
 func (r StagedRead) with(page directory.Page) StagedRead {
 	r.Cursor = page.Cursor
@@ -167,7 +171,7 @@ func (d *DB) storeRead(ctx context.Context, connectionID int64, number int, read
 			UPDATE staged_reads SET cursor = $5, pages = $6, users = $7, requests = $8, directory_summary = $9, highest_block = $10,
 				unreachable = 0, busy_seconds = 0
 			WHERE connection_id = $1 AND number = $2 AND attempts = $3 AND pages = $4`,
-			connectionID, number, read.Attempts, read.Pages-read.unstored.pages,
+			connectionID, number, read.Attempts, read.storedPages(),
 			read.Cursor, read.Pages, read.Users, read.Requests, encoded, read.sieve.highest)); err != nil {
 			return err
 		}
@@ -282,10 +286,17 @@ func (r stagedReadRow) read() StagedRead {
 		Trouble: Trouble{Unreachable: r.Unreachable, Busy: time.Duration(r.BusySeconds) * time.Second},
 		inPlace: r.InPlace,
 	}
-	if r.ConfirmedAttempt == r.Attempts {
-		read.Confirmed = directory.Identity{Kind: r.ConfirmedKind, ID: r.ConfirmedID}
-	}
+	read.Confirmed = r.confirmed()
 	return read
+}
+
+// confirmed is the last of the missing accounts that the source was asked for, in
+// this attempt.
+func (r stagedReadRow) confirmed() directory.Identity {
+	if r.ConfirmedAttempt != r.Attempts {
+		return directory.Identity{}
+	}
+	return directory.Identity{Kind: r.ConfirmedKind, ID: r.ConfirmedID}
 }
 
 // stagedRead returns the staging of a sync and locks it, or ErrStagingLost.

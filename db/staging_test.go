@@ -106,17 +106,23 @@ func TestPageIsStoredOnce(t *testing.T) {
 func TestReaderOfAnEarlierAttemptHasLostItsStaging(t *testing.T) {
 	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
 		s, stale := r.reading(c)
-		_, err := r.storePage(c.ID, s.Number, stale, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
+		read, err := r.storePage(c.ID, s.Number, stale, directory.Page{Users: []directory.User{account("1")}, Cursor: "a", Requests: 2})
 		require.NoError(t, err)
+		before := r.dump()
+		_, err = r.RestartStaging(r.ctx, c.ID, s.Number, stale)
+		require.ErrorIs(t, err, ErrStagingLost, "somebody else has gone on")
+		require.Equal(t, before, r.dump())
 
-		again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+		again, err := r.RestartStaging(r.ctx, c.ID, s.Number, read)
 		require.NoError(t, err)
 		require.Equal(t, StagedRead{Requests: 2, Attempts: 2, inPlace: stale.inPlace}, again)
 		require.Zero(t, r.staged())
 		_, err = r.storePage(c.ID, s.Number, stale, directory.Page{Cursor: "a"})
 		require.ErrorIs(t, err, ErrStagingLost)
 
-		again, err = r.RestartStaging(r.ctx, c.ID, s.Number)
+		_, err = r.RestartStaging(r.ctx, c.ID, s.Number, read)
+		require.ErrorIs(t, err, ErrStagingLost, "or has begun again")
+		again, err = r.RestartStaging(r.ctx, c.ID, s.Number, again)
 		require.NoError(t, err)
 		require.Equal(t, 3, again.Attempts)
 	})
@@ -132,7 +138,7 @@ func TestNextSyncDropsWhatAnotherStaged(t *testing.T) {
 
 		_, err = r.storePage(c.ID, old.Number, read, directory.Page{Users: []directory.User{account("2")}, Cursor: "b"})
 		require.ErrorIs(t, err, ErrStagingLost)
-		_, err = r.RestartStaging(r.ctx, c.ID, old.Number)
+		_, err = r.RestartStaging(r.ctx, c.ID, old.Number, read)
 		require.ErrorIs(t, err, ErrStagingLost)
 		_, err = r.OpenStaging(r.ctx, c.ID, old.Number)
 		require.ErrorIs(t, err, ErrStagingLost)
@@ -221,10 +227,31 @@ func TestWhatWasConfirmedIsKeptForThisReadingOnly(t *testing.T) {
 	_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone, 3)
 	require.ErrorIs(t, err, ErrStagingLost, "somebody else has gone on")
 
-	again, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+	again, err := r.RestartStaging(r.ctx, c.ID, s.Number, confirmed)
 	require.NoError(t, err)
 	require.Zero(t, again.Confirmed)
 	require.Zero(t, r.openStaging(c, s).Confirmed)
+}
+
+// Whatever happened between reading and applying: who goes has been asked for.
+func TestNobodyIsRemovedWhomTheSourceWasNotAskedFor(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.sync(c, account("1"), account("2"), account("3"))
+	users := []directory.User{account("1")}
+	key, s := r.begin(c)
+	staged, err := r.storePage(c.ID, s.Number, r.openStaging(c, s), directory.Page{Users: users, Cursor: "end", Summary: summary(users)})
+	require.NoError(t, err)
+	for _, confirmed := range []string{"2", "3"} {
+		before := r.dump()
+		_, err = r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
+		require.ErrorIs(t, err, ErrStagingLost)
+		require.Equal(t, before, r.dump())
+		staged, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, directory.Identity{Kind: directory.Account, ID: confirmed}, 1)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 2, r.apply(c, key).Removed)
 }
 
 func TestTroubleAddsUpUntilAPageIsStored(t *testing.T) {
@@ -243,7 +270,7 @@ func TestTroubleAddsUpUntilAPageIsStored(t *testing.T) {
 	}
 	trouble(Trouble{Unreachable: 1, Busy: 2 * time.Minute})
 	trouble(Trouble{Unreachable: 2, Busy: 4 * time.Minute})
-	_, err := r.RestartStaging(r.ctx, c.ID, s.Number)
+	_, err := r.RestartStaging(r.ctx, c.ID, s.Number, read)
 	require.NoError(t, err)
 	read = r.openStaging(c, s)
 	require.NotZero(t, read.Trouble, "to begin again is no progress")
