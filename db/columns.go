@@ -1,6 +1,9 @@
 package db
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // facts are the columns of accounts and staged_accounts that a change shows.
 // Their names are the keys of its before and after, and are in the order in
@@ -17,6 +20,14 @@ const (
 	plainColumns  = `username, email, name, status, mfa, facts_digest`
 	accessColumns = `roles, groups, privileges, access_level, site, directory`
 )
+
+// without are columns but for some of them.
+func without(columns, some string) string {
+	left := slices.DeleteFunc(strings.Split(columns, ", "), func(column string) bool {
+		return slices.Contains(strings.Split(some, ", "), column)
+	})
+	return strings.Join(left, ", ")
+}
 
 // prefixed puts a prefix before each of several columns.
 func prefixed(prefix, columns string) string {

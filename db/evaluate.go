@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -68,6 +69,10 @@ type enabledMonitor struct {
 	Groups int `db:"groups"`
 	// GroupsUnread says that directory groups could not be read.
 	GroupsUnread bool `db:"groups_unread"`
+	// InternalGroups are those that the source keeps itself, and SignOn says whether
+	// single sign-on is on; nil where that is unknown.
+	InternalGroups int   `db:"internal_groups"`
+	SignOn         *bool `db:"sign_on"`
 	// ReadSince is how old what the sync to judge has read is, and Stale says that
 	// it proves nothing any more. Without that sync there is neither, an error.
 	ReadSince    time.Time `db:"read_since"`
@@ -80,7 +85,8 @@ type enabledMonitor struct {
 func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(enabledMonitor) bool, now time.Time) (evaluated int, err error) {
 	var monitors []enabledMonitor
 	if err := tx.SelectContext(ctx, &monitors, `
-		SELECT m.connection_id, c.organization_id, exit_grace_seconds, code, groups_unread,
+		SELECT m.connection_id, c.organization_id, exit_grace_seconds, code, groups_unread, internal_groups,
+			(c.single_sign_on ->> 'enabled')::boolean AS sign_on,
 			(SELECT imported_at FROM rosters r WHERE r.organization_id = c.organization_id) AS roster_at,
 			`+readSince+` AS read_since, `+interval+` AS every_seconds, `+isStale+` AS stale,
 			coalesce((
@@ -164,12 +170,29 @@ func (m enabledMonitor) conclude(found map[MonitorState]judgement, vacuous strin
 		is.State, is.Reason = Due, fmt.Sprintf("%d of %d accounts are in their grace period", is.Due, judged)
 	case is.NotEvaluable > 0:
 		is.State, is.Reason = NotEvaluable, fmt.Sprintf("%d of %d accounts cannot be evaluated", is.NotEvaluable, judged)
-	case m.GroupsUnread:
-		is.State, is.Reason = Passing, "directory groups could not be read: their members, who may have no account here, are not judged"
-	case m.Groups > 0:
-		is.State, is.Reason = Passing, fmt.Sprintf("members of %d directory groups have no account here, and are not judged", m.Groups)
 	default:
-		is.State = Passing
+		is.State, is.Reason = Passing, m.unjudged()
 	}
 	return is
+}
+
+// unjudged says who may have access besides the accounts that were judged, or "".
+// Members of a directory group need no account, and with single sign-on nor do those
+// of any group.
+func (m enabledMonitor) unjudged() string {
+	if m.GroupsUnread {
+		return "directory groups could not be read: their members, who may have no account here, are not judged"
+	}
+	var unjudged []string
+	if m.Groups > 0 {
+		unjudged = append(unjudged, fmt.Sprintf("members of %d directory groups have no account here, and are not judged", m.Groups))
+	}
+	if m.InternalGroups > 0 && (m.SignOn == nil || *m.SignOn) {
+		signOn := "with single sign-on"
+		if m.SignOn == nil {
+			signOn = "if single sign-on is on, which is unknown,"
+		}
+		unjudged = append(unjudged, fmt.Sprintf("%s members of %d account groups may have no account here, and are not judged", signOn, m.InternalGroups))
+	}
+	return strings.Join(unjudged, "; ")
 }

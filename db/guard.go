@@ -26,6 +26,9 @@ type snapshotCounts struct {
 	// adminsThen how many accounts on record would be administrators; where that is
 	// none, how many others there are.
 	admins, adminsKept, adminsThen int
+	// privilegesUntold is how many console accounts have privileges on record, and
+	// none in the snapshot.
+	privilegesUntold int
 	// unconfirmed is how many would be removed that the source was not asked for.
 	unconfirmed int
 	// changed are the blocks that are to be compared.
@@ -110,13 +113,14 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account' AND a.status <> 'inactive'),
 			count(*) FILTER (WHERE a.admin),
 			count(*) FILTER (WHERE a.admin AND NOT taken AND s.status <> 'inactive'), count(*) FILTER (WHERE s.admin),
+			count(*) FILTER (WHERE kind = 'account' AND a.privileges <> '{}' AND s.privileges = '{}'),
 			count(*) FILTER (WHERE s.source_id IS NULL AND (kind, source_id) > ($7, $8))
 		FROM (
-			SELECT kind, source_id, status, username, email, name, `+isFullAdmin+` AS admin
+			SELECT kind, source_id, status, username, email, name, privileges, `+isFullAdmin+` AS admin
 			FROM accounts
 			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($5) AND (block IS NULL OR block = ANY($6))
 		) a LEFT JOIN (
-			SELECT kind, source_id, status, username, email, name, `+isFullAdmin+` AS admin
+			SELECT kind, source_id, status, username, email, name, privileges, `+isFullAdmin+` AS admin
 			FROM staged_accounts WHERE connection_id = $1
 		) s USING (kind, source_id),
 		LATERAL (
@@ -124,7 +128,7 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 		) t`,
 		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
 		kindsRead(summary), c.changed, string(confirmed.Kind), confirmed.ID,
-	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen, &c.unconfirmed); err != nil {
+	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen, &c.privilegesUntold, &c.unconfirmed); err != nil {
 		return err
 	}
 	if c.taken.Humans > 0 {

@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/jmoiron/sqlx"
-
-	"jamf-access-review/activities/directory"
 )
 
 // What cannot be read is not gone: accounts are left what they have on record of
@@ -13,16 +11,25 @@ import (
 
 // keepUnread leaves accounts what a snapshot could not read. A client that was given
 // other roles has other privileges, which are not known.
-func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary) error {
-	if summary.GroupsUnread {
-		if err := keep(ctx, tx, connectionID, `groups, roles`, `username, email, name, status, mfa, access_level, site, directory, privileges`,
-			`s.access_level = 'Group Access' AND a.access_level = 'Group Access'`); err != nil {
+//
+// Privileges of accounts are mostly neither told nor on record.
+func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot) error {
+	summary := snapshot.summary
+	for _, part := range []struct {
+		unread          bool
+		kept, condition string
+	}{
+		{summary.GroupsUnread, `groups, roles`, `s.access_level = 'Group Access' AND a.access_level = 'Group Access'`},
+		{summary.RolesUnread, `privileges`, `s.kind = 'api_client' AND s.roles = a.roles`},
+		{summary.PrivilegesUnread && snapshot.counts.privilegesUntold > 0, `privileges`, `s.kind = 'account' AND s.roles = a.roles`},
+		{summary.SitesUnread, `site`, `s.site <> '' AND a.site <> ''`},
+	} {
+		if !part.unread {
+			continue
+		}
+		if err := keep(ctx, tx, connectionID, part.kept, part.condition); err != nil {
 			return err
 		}
-	}
-	if summary.RolesUnread {
-		return keep(ctx, tx, connectionID, `privileges`, `username, email, name, status, mfa, access_level, site, directory, groups, roles`,
-			`s.kind = 'api_client' AND s.roles = a.roles`)
 	}
 	return nil
 }
@@ -31,7 +38,8 @@ func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary di
 // columns that they have on record, if they are present there. Facts of which some are kept and some, in the
 // other columns, are new get a digest that no facts have, so that each later read
 // is compared with them.
-func keep(ctx context.Context, tx *sqlx.Tx, connectionID int64, kept, others, condition string) error {
+func keep(ctx context.Context, tx *sqlx.Tx, connectionID int64, kept, condition string) error {
+	others := without(facts, kept)
 	_, err := tx.ExecContext(ctx, `
 		UPDATE staged_accounts s SET (`+kept+`) = ROW (`+prefixed("a.", kept)+`),
 			facts_digest = CASE

@@ -103,3 +103,64 @@ func TestPrivilegesAreNotKeptWithAnotherRole(t *testing.T) {
 	r.apply(c, key)
 	require.Empty(t, r.accounts(c, false)["api_client/1"].Privileges)
 }
+
+// Sites of which only the ids are told keep their names on record.
+func TestNamesOfSitesThatMayNotBeReadAreKept(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	at := func(id, site string) directory.User {
+		return account(id, func(u *directory.User) { u.Site = site })
+	}
+	require.NoError(t, r.check(c, account("1"), at("2", "Berlin"), at("3", "")))
+	users := []directory.User{account("1"), at("2", "id 7"), at("3", "id 7")}
+	unread := summary(users)
+	unread.SitesUnread = true
+	for range 2 {
+		key, _ := r.stage(c, unread, users)
+		r.apply(c, key)
+	}
+	require.Equal(t, map[string]string{"account/3": `changed {"site": ""} → {"site": "id 7"}`}, r.changes(c, 2))
+	require.Empty(t, r.changes(c, 3))
+	require.Equal(t, "Berlin", r.accounts(c, false)["account/2"].Site)
+}
+
+// An account that is read by an API which lists no privileges has some still.
+func TestPrivilegesOfAccountsThatAreNotToldAreKept(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	custom := func(name, role string, privileges ...string) directory.User {
+		return account("2", func(u *directory.User) { u.Name, u.Roles, u.Privileges = name, []string{role}, privileges })
+	}
+	require.NoError(t, r.check(c, account("1"), custom("A", "Custom", "Update Accounts")))
+	untold := func(u directory.User) map[string]string {
+		t.Helper()
+		users := []directory.User{account("1"), u}
+		s := summary(users)
+		s.PrivilegesUnread = true
+		key, sync := r.stage(c, s, users)
+		r.apply(c, key)
+		return r.changes(c, sync.Number)
+	}
+	require.Empty(t, untold(custom("A", "Custom")))
+	require.Equal(t, map[string]string{"account/2": `changed {"name": "A"} → {"name": "B"}`}, untold(custom("B", "Custom")))
+	require.Equal(t, []string{"Update Accounts"}, r.accounts(c, false)["account/2"].Privileges)
+	untold(custom("B", "Auditor"))
+	require.Empty(t, r.accounts(c, false)["account/2"].Privileges, "which another role does not have")
+}
+
+// Who was away comes back with what is known then.
+func TestNothingIsKeptOfWhoWasRemoved(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	require.NoError(t, r.check(c, account("1"), inGroups("2", "Admins")))
+	require.NoError(t, r.check(c, account("1")))
+	users := []directory.User{account("1"), inGroups("2")}
+	unread := summary(users)
+	unread.GroupsUnread = true
+	key, _ := r.stage(c, unread, users)
+	r.apply(c, key)
+	require.Empty(t, r.accounts(c, false)["account/2"].Groups)
+}

@@ -104,7 +104,7 @@ func monitorsNow(ctx context.Context, q sqlx.QueryerContext, now time.Time, cond
 	var rows []monitorRow
 	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT connection_id, code, state, found, reason, number, evaluated_at,
-			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, every_seconds, imported_at, roster_at, later_number, later_outcome
+			passing, due, failing, not_evaluable, excepted, aged, overdue, read_since, every_seconds, imported_at, roster_at, later_number, later_outcome, connection_state
 		FROM (`+latestOutcomes+`) o WHERE `+condition+` ORDER BY connection_id, code`,
 		now, argument); err != nil {
 		return nil, err
@@ -138,6 +138,8 @@ type monitorRow struct {
 	// The last sync that has ended since.
 	LaterNumber  *int     `db:"later_number"`
 	LaterOutcome *Outcome `db:"later_outcome"`
+
+	ConnectionState State `db:"connection_state"`
 }
 
 func (row monitorRow) monitor(now time.Time) Monitor {
@@ -163,8 +165,14 @@ func (row monitorRow) monitor(now time.Time) Monitor {
 	case "exit":
 		m.aged(row.Found, "somebody with an active account has left since; the next sync judges")
 	}
-	if m.State == row.Found && row.LaterNumber != nil {
+	if m.State != row.Found {
+		return m
+	}
+	if row.LaterNumber != nil {
 		m.add(laterReason(*row.LaterNumber, *row.LaterOutcome))
+	}
+	if row.ConnectionState == Paused || row.ConnectionState == Disconnected {
+		m.add(fmt.Sprintf("the connection is %s, and not synced by itself", row.ConnectionState))
 	}
 	return m
 }

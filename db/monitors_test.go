@@ -53,30 +53,35 @@ func TestAccessRemovedOnExit(t *testing.T) {
 		want   MonitorState
 		person string
 	}{
-		"employed":                            {[]Person{person(nil)}, nil, Passing, ""},
-		"exit in the future":                  {[]Person{person(ago(-time.Second))}, nil, Passing, ""},
-		"left this moment":                    {[]Person{person(ago(0))}, nil, Due, "user1@example.com"},
-		"the grace period has not ended":      {[]Person{person(ago(grace - time.Microsecond))}, nil, Due, "user1@example.com"},
-		"the grace period ends this moment":   {[]Person{person(ago(grace))}, nil, Failing, "user1@example.com"},
-		"left long ago":                       {[]Person{person(ago(1000 * time.Hour))}, nil, Failing, "user1@example.com"},
-		"left, account inactive":              {[]Person{person(ago(1000 * time.Hour))}, inactive, Passing, ""},
-		"left, status unknown":                {[]Person{person(ago(1000 * time.Hour))}, unknownStatus, NotEvaluable, "user1@example.com"},
-		"left within grace, status unknown":   {[]Person{person(ago(time.Hour))}, unknownStatus, NotEvaluable, "user1@example.com"},
-		"employed, status unknown":            {[]Person{person(nil)}, unknownStatus, Passing, ""},
-		"nobody on the roster":                {nil, nil, NotEvaluable, ""},
-		"nobody on the roster, inactive":      {nil, inactive, Passing, ""},
-		"no e-mail":                           {nil, called("x", ""), NotEvaluable, ""},
-		"no e-mail and an empty alias":        {[]Person{person(nil, "")}, called("x", ""), NotEvaluable, ""},
-		"e-mail in other case":                {[]Person{person(ago(grace))}, called("x", "USER1@Example.com"), Failing, "user1@example.com"},
-		"username is the e-mail":              {[]Person{person(ago(grace))}, called("User1@example.com", ""), Failing, "user1@example.com"},
-		"e-mail is an alias":                  {[]Person{person(ago(grace), "Other@x.com")}, called("x", "oTHER@x.com"), Failing, "user1@example.com"},
-		"username is an alias":                {[]Person{person(ago(grace), "JDoe")}, called("jdoe", ""), Failing, "user1@example.com"},
-		"both lead to one person":             {[]Person{person(ago(grace), "jdoe")}, called("jdoe", "user1@example.com"), Failing, "user1@example.com"},
-		"one of two people has left":          {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(grace)}}, called("b@x", "user1@example.com"), Failing, "b@x"},
-		"of two who left the first to do so":  {[]Person{person(ago(time.Hour)), {Email: "b@x", ExitedAt: ago(grace)}}, called("b@x", "user1@example.com"), Failing, "b@x"},
-		"two people, one in the future":       {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(-grace)}}, called("b@x", "user1@example.com"), Passing, ""},
-		"only somebody else has left":         {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(grace)}}, nil, Passing, ""},
-		"an address that is a part of theirs": {[]Person{person(ago(grace))}, called("user1", "er1@example.com"), NotEvaluable, ""},
+		"employed":                           {[]Person{person(nil)}, nil, Passing, ""},
+		"exit in the future":                 {[]Person{person(ago(-time.Second))}, nil, Passing, ""},
+		"left this moment":                   {[]Person{person(ago(0))}, nil, Due, "user1@example.com"},
+		"the grace period has not ended":     {[]Person{person(ago(grace - time.Microsecond))}, nil, Due, "user1@example.com"},
+		"the grace period ends this moment":  {[]Person{person(ago(grace))}, nil, Failing, "user1@example.com"},
+		"left long ago":                      {[]Person{person(ago(1000 * time.Hour))}, nil, Failing, "user1@example.com"},
+		"left, account inactive":             {[]Person{person(ago(1000 * time.Hour))}, inactive, Passing, ""},
+		"left, status unknown":               {[]Person{person(ago(1000 * time.Hour))}, unknownStatus, NotEvaluable, "user1@example.com"},
+		"left within grace, status unknown":  {[]Person{person(ago(time.Hour))}, unknownStatus, NotEvaluable, "user1@example.com"},
+		"employed, status unknown":           {[]Person{person(nil)}, unknownStatus, Passing, ""},
+		"nobody on the roster":               {nil, nil, NotEvaluable, ""},
+		"nobody on the roster, inactive":     {nil, inactive, Passing, ""},
+		"no e-mail":                          {nil, called("x", ""), NotEvaluable, ""},
+		"no e-mail and an empty alias":       {[]Person{person(nil, "")}, called("x", ""), NotEvaluable, ""},
+		"e-mail in other case":               {[]Person{person(ago(grace))}, called("x", "USER1@Example.com"), Failing, "user1@example.com"},
+		"username is the e-mail":             {[]Person{person(ago(grace))}, called("User1@example.com", ""), Failing, "user1@example.com"},
+		"e-mail is an alias":                 {[]Person{person(ago(grace), "Other@x.com")}, called("x", "oTHER@x.com"), Failing, "user1@example.com"},
+		"username is an alias":               {[]Person{person(ago(grace), "JDoe")}, called("jdoe", ""), Failing, "user1@example.com"},
+		"both lead to one person":            {[]Person{person(ago(grace), "jdoe")}, called("jdoe", "user1@example.com"), Failing, "user1@example.com"},
+		"one of two people has left":         {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(grace)}}, called("b@x", "user1@example.com"), Failing, "b@x"},
+		"of two who left the first to do so": {[]Person{person(ago(time.Hour)), {Email: "b@x", ExitedAt: ago(grace)}}, called("b@x", "user1@example.com"), Failing, "b@x"},
+		"two people, one in the future":      {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(-grace)}}, called("b@x", "user1@example.com"), Passing, ""},
+		"only somebody else has left":        {[]Person{person(nil), {Email: "b@x", ExitedAt: ago(grace)}}, nil, Passing, ""},
+		"username is on the roster, e-mail is nobody's": {
+			[]Person{person(nil, "admin")}, called("admin", "gone@example.com"), NotEvaluable, "user1@example.com"},
+		"username of one who left, e-mail is nobody's": {
+			[]Person{person(ago(grace), "admin")}, called("admin", "gone@example.com"), Failing, "user1@example.com"},
+		"e-mail is on the roster, username is nobody's": {[]Person{person(nil)}, called("gone@example.com", "user1@example.com"), Passing, ""},
+		"an address that is a part of theirs":           {[]Person{person(ago(grace))}, called("user1", "er1@example.com"), NotEvaluable, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -545,6 +550,49 @@ func TestConnectingWhileARosterIsImported(t *testing.T) {
 	require.NoError(t, slow.Commit())
 	require.NoError(t, <-imported)
 	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
+}
+
+// With single sign-on nobody in a group needs an account, whoever keeps the group.
+func TestAPassSaysWhoComesBySingleSignOn(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		signOn *directory.SingleSignOn
+		says   string
+	}{
+		"on":      {&directory.SingleSignOn{Enabled: true}, "with single sign-on members of 2 account groups may have no account here, and are not judged"},
+		"off":     {&directory.SingleSignOn{}, ""},
+		"unknown": {nil, "if single sign-on is on, which is unknown, members of 2 account groups may have no account here, and are not judged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+			users := []directory.User{account("1")}
+			s := summary(users)
+			s.InternalGroups, s.SingleSignOn = 2, test.signOn
+			key, _ := r.stage(c, s, users)
+			r.apply(c, key)
+			for _, m := range r.monitors(c) {
+				require.Equal(t, []any{Passing, test.says}, []any{m.State, m.Reason})
+			}
+		})
+	}
+}
+
+// What is not synced any more still proves something for a while, and not without
+// a word.
+func TestAPassOfAConnectionThatIsNotSynced(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	r.sync(c, account("1"))
+	for _, state := range []State{Paused, Active, Disconnected} {
+		require.NoError(t, r.ChangeState(r.ctx, c.ID, StateChange{State: state}))
+		m := r.monitors(c)[UserMFAEnabled]
+		says := fmt.Sprintf("the connection is %s, and not synced by itself", state)
+		require.Equal(t, []any{Passing, state != Active}, []any{m.State, m.Reason == says}, m.Reason)
+	}
 }
 
 // Who may not read groups knows less than who finds some, and passes no cleaner.

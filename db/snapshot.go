@@ -201,9 +201,10 @@ func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number i
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `
-		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5, groups_unread = $6, doubted_groups = '{}'
+		UPDATE connections SET applied_number = $2, source_version = $3, limitations = $4, single_sign_on = $5, groups_unread = $6,
+			internal_groups = $7, doubted_groups = '{}'
 		WHERE id = $1`,
-		connectionID, number, summary.Version, limitations, signOn, summary.GroupsUnread)
+		connectionID, number, summary.Version, limitations, signOn, summary.GroupsUnread, summary.InternalGroups)
 	return err
 }
 
@@ -215,7 +216,7 @@ func applyFirst(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot s
 
 // applyChanges applies a snapshot to the accounts on record.
 func applyChanges(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot, s *Sync) error {
-	if err := keepUnread(ctx, tx, connectionID, snapshot.summary); err != nil {
+	if err := keepUnread(ctx, tx, connectionID, snapshot); err != nil {
 		return err
 	}
 	if err := applyDifferences(ctx, tx, connectionID, snapshot, s); err != nil {

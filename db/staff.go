@@ -34,20 +34,23 @@ type Roster struct {
 type RosterChange struct {
 	Added   int `db:"added"`
 	Removed int `db:"removed"`
-	// Returned is how many of those who had left, HadLeft, are employed again.
-	HadLeft  int `db:"had_left"`
+	// RemovedWithExit is how many of those removed had an exit.
+	RemovedWithExit int `db:"removed_with_exit"`
+	// Returned is how many of those with an exit, HadExit, are employed again, or
+	// longer than it said.
+	HadExit  int `db:"had_exit"`
 	Returned int `db:"returned"`
 	// Judged is how many connections' accounts were judged again, and Waiting how
 	// many others have to be synced first: they never were, or long ago.
 	Judged, Waiting int
 }
 
-// ReturnedError is returned for a roster by which so many who had left are
-// employed again that it is rather one without its exits.
+// ReturnedError is returned for a roster by which so many with an exit are employed
+// again, or longer, that it is rather one without its exits.
 type ReturnedError struct{ RosterChange }
 
 func (e *ReturnedError) Error() string {
-	return fmt.Sprintf("%d of %d people who had left are employed again", e.Returned, e.HadLeft)
+	return fmt.Sprintf("%d of %d people with an exit are employed again, or longer", e.Returned, e.HadExit)
 }
 
 // ImportRoster makes the people given the whole roster of an organization, in
@@ -78,7 +81,7 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		if change, err = compareRoster(ctx, tx, org, roster, now); err != nil {
 			return err
 		}
-		if !acceptReturns && DefaultHold().stops(change.Returned, change.HadLeft) {
+		if !acceptReturns && DefaultHold().stops(change.Returned, change.HadExit) {
 			return &ReturnedError{change}
 		}
 		if err := replaceRoster(ctx, tx, org, roster); err != nil {
@@ -114,7 +117,7 @@ func beginRoster(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) err
 	return err
 }
 
-// compareRoster compares a roster with the one on record. Whoever had left is known
+// compareRoster compares a roster with the one on record. Whoever had an exit is known
 // by every address: a file may list somebody under another one.
 func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString, now time.Time) (RosterChange, error) {
 	var change RosterChange
@@ -123,15 +126,18 @@ func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 			SELECT lower(email) AS email, aliases, coalesce(exited_at, 'infinity') AS exits
 			FROM jsonb_to_recordset($2) AS r (email text, aliases text[], exited_at timestamptz)
 		), employed AS (
-			SELECT lower(address) AS address FROM listed, LATERAL unnest(email || aliases) AS address WHERE exits > $3
+			SELECT lower(address) AS address, exits FROM listed, LATERAL unnest(email || aliases) AS address WHERE exits > $3
 		)
 		SELECT
 			(SELECT count(*) FROM listed WHERE email NOT IN (SELECT lower(email) FROM people WHERE organization_id = $1)) AS added,
 			(SELECT count(*) FROM people WHERE organization_id = $1 AND lower(email) NOT IN (SELECT email FROM listed)) AS removed,
-			(SELECT count(*) FROM people WHERE organization_id = $1 AND exited_at <= $3) AS had_left,
+			(
+				SELECT count(*) FROM people WHERE organization_id = $1 AND exited_at IS NOT NULL AND lower(email) NOT IN (SELECT email FROM listed)
+			) AS removed_with_exit,
+			(SELECT count(*) FROM people WHERE organization_id = $1 AND exited_at IS NOT NULL) AS had_exit,
 			(
 				SELECT count(DISTINCT lower(person)) FROM person_addresses JOIN employed USING (address)
-				WHERE organization_id = $1 AND exited_at <= $3
+				WHERE organization_id = $1 AND exited_at < exits
 			) AS returned`, org, roster, now)
 	return change, err
 }

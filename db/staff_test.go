@@ -64,21 +64,25 @@ func TestARosterByWhichManyAreEmployedAgainIsRefused(t *testing.T) {
 		}
 		return people
 	}
+	in := func(d time.Duration) func(*Person) { return func(p *Person) { p.ExitedAt = ago(-d) } }
 	for name, test := range map[string]struct {
 		before, after []Person
 		refused       bool
 		change        RosterChange
 	}{
-		"all of 6": {staff(9, 6), staff(9, 0), true, RosterChange{HadLeft: 6, Returned: 6}},
-		"5":        {staff(9, 5), staff(9, 0), false, RosterChange{HadLeft: 5, Returned: 5}},
-		"7 of 20":  {staff(20, 20), staff(20, 13), true, RosterChange{HadLeft: 20, Returned: 7}},
-		"6 of 20":  {staff(20, 20), staff(20, 14), false, RosterChange{HadLeft: 20, Returned: 6}},
-		"exits that are to come": {staff(9, 9), each(staff(9, 0), func(p *Person) { p.ExitedAt = ago(-time.Hour) }), true,
-			RosterChange{HadLeft: 9, Returned: 9}},
-		"other exits, as past": {staff(9, 9), each(staff(9, 0), func(p *Person) { p.ExitedAt = ago(2 * time.Hour) }), false, RosterChange{HadLeft: 9}},
-		"no longer listed":     {staff(9, 9), staff(1, 1), false, RosterChange{HadLeft: 9, Removed: 8}},
-		"written otherwise":    {staff(9, 9), each(staff(9, 9), func(p *Person) { p.Email = strings.ToUpper(p.Email) }), false, RosterChange{HadLeft: 9}},
-		"the first":            {nil, staff(9, 9), false, RosterChange{Added: 9}},
+		"all of 6": {staff(9, 6), staff(9, 0), true, RosterChange{HadExit: 6, Returned: 6}},
+		"5":        {staff(9, 5), staff(9, 0), false, RosterChange{HadExit: 5, Returned: 5}},
+		"7 of 20":  {staff(20, 20), staff(20, 13), true, RosterChange{HadExit: 20, Returned: 7}},
+		"6 of 20":  {staff(20, 20), staff(20, 14), false, RosterChange{HadExit: 20, Returned: 6}},
+		"exits that are to come": {staff(9, 9), each(staff(9, 0), in(time.Hour)), true,
+			RosterChange{HadExit: 9, Returned: 9}},
+		"other exits, as past":      {staff(9, 9), each(staff(9, 0), func(p *Person) { p.ExitedAt = ago(2 * time.Hour) }), false, RosterChange{HadExit: 9}},
+		"exits to come are gone":    {each(staff(9, 9), in(time.Hour)), staff(9, 0), true, RosterChange{HadExit: 9, Returned: 9}},
+		"exits to come are later":   {each(staff(9, 9), in(time.Hour)), each(staff(9, 9), in(2*time.Hour)), true, RosterChange{HadExit: 9, Returned: 9}},
+		"exits to come are earlier": {each(staff(9, 9), in(2*time.Hour)), each(staff(9, 9), in(time.Hour)), false, RosterChange{HadExit: 9}},
+		"no longer listed":          {staff(9, 9), staff(1, 1), false, RosterChange{HadExit: 9, Removed: 8, RemovedWithExit: 8}},
+		"written otherwise":         {staff(9, 9), each(staff(9, 9), func(p *Person) { p.Email = strings.ToUpper(p.Email) }), false, RosterChange{HadExit: 9}},
+		"the first":                 {nil, staff(9, 9), false, RosterChange{Added: 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -25,7 +25,8 @@ type verdict struct {
 // Whoever cannot be told is not_evaluable: an account that belongs to nobody
 // on the roster may belong to somebody who has left it. Of two people that an
 // account may belong to, by e-mail address and by username, it is taken for the
-// one who left first. Every join is by an equality that a hash can serve, see
+// one who left first. An e-mail address that is nobody's outweighs a username: it may
+// be that of somebody who was dropped from the roster. Every join is by an equality that a hash can serve, see
 // setBased, and of tables themselves: of a materialized query the planner does
 // not know how many rows are equal, and took minutes over a million. Neither does
 // any look up what can be a parameter: several processes then read at once.
@@ -36,7 +37,8 @@ var verdicts = map[string]verdict{
 				SELECT address, person, exited_at FROM person_addresses WHERE organization_id = $5
 			), human AS (
 				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at,
-					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person
+					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person,
+					e.person IS NULL AND email <> '' AS by_username_only
 				FROM accounts LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
 				WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
 			), grace AS (
@@ -46,7 +48,7 @@ var verdicts = map[string]verdict{
 				CASE
 					WHEN status = 'inactive' THEN 'passing'
 					WHEN person IS NULL THEN 'not_evaluable'
-					WHEN exited_at > $4 OR exited_at IS NULL THEN 'passing'
+					WHEN exited_at > $4 OR exited_at IS NULL THEN CASE WHEN by_username_only THEN 'not_evaluable' ELSE 'passing' END
 					WHEN status = 'unknown' THEN 'not_evaluable'
 					WHEN grace_ends > $4 THEN 'due'
 					ELSE 'failing'
@@ -54,7 +56,10 @@ var verdicts = map[string]verdict{
 				CASE
 					WHEN person IS NULL AND email = '' THEN 'the account has no e-mail address to find its owner by'
 					WHEN person IS NULL THEN 'nobody on the staff roster has this e-mail address'
-					WHEN exited_at > $4 OR exited_at IS NULL THEN ''
+					WHEN exited_at > $4 OR exited_at IS NULL THEN CASE
+						WHEN by_username_only THEN 'its username is on the staff roster, and its e-mail address is nobody''s there: an alias would say whose'
+						ELSE ''
+					END
 					WHEN status = 'unknown' THEN 'the person has left, and whether the account is active is unknown'
 					ELSE 'the person has left and the account is active'
 				END AS reason,

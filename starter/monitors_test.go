@@ -247,13 +247,13 @@ func TestARosterWithoutItsExitsIsNotImported(t *testing.T) {
 	}
 	c.ok("staff", "import", roster("2025-01-31"), "--org", org)
 	failed := c.refuse(8, "held", "staff", "import", roster(""), "--org", org)
-	require.Contains(t, failed.Message, "8 of 8 people who had left are employed again")
+	require.Contains(t, failed.Message, "8 of 8 people with an exit are employed again")
 	require.Contains(t, failed.Hint, "--accept-returns")
 	require.NotNil(t, ask[[]map[string]any](c, "staff", "list", "--org", org)[0]["exited_at"])
 
 	imported := ask[map[string]any](c, "staff", "import", roster(""), "--org", org, "--accept-returns")
 	require.EqualValues(t, 8, imported["returned"])
-	require.Contains(t, c.ok("staff", "import", roster(""), "--org", org).stdout, "0 are new, 0 no longer listed, 0 who had left are employed again")
+	require.Contains(t, c.ok("staff", "import", roster(""), "--org", org).stdout, "0 are new, 0 no longer listed (0 of those had an exit), 0 with an exit are employed again")
 }
 
 func TestAnOldFileIsNotImportedInSilence(t *testing.T) {

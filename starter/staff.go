@@ -41,8 +41,8 @@ first row names the columns:
   exited_at  RFC 3339 time or date (its beginning, in UTC); empty while employed
   aliases    optional; other e-mail addresses or usernames, separated by ";"
 
-Nothing is imported when any row is wrong, or when many who had left are employed
-again: a file whose exits are missing would make monitors pass. A roster older
+Nothing is imported when any row is wrong, or when many who had an exit are employed
+again, or longer: a file whose exits are missing would make monitors pass. A roster older
 than 7 days proves nothing, so import it regularly. The exit monitors of all
 connections of the organization are evaluated again on what was last synced.`,
 		Example: `  starter staff import staff.csv
@@ -52,7 +52,7 @@ connections of the organization are evaluated again on what was last synced.`,
 			return a.importStaff(cmd.Context(), args[0], organization, acceptReturns)
 		},
 	}
-	cmd.Flags().BoolVar(&acceptReturns, "accept-returns", false, "import although many who had left are employed again")
+	cmd.Flags().BoolVar(&acceptReturns, "accept-returns", false, "import although many who had an exit are employed again, or longer")
 	cmd.Flags().StringVar(&organization, "org", "default", "organization whose roster it is")
 	return cmd
 }
@@ -92,12 +92,12 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]any{
 			"organization": organization, "people": len(people), "with_exit": left,
-			"added": change.Added, "removed": change.Removed, "returned": change.Returned,
+			"added": change.Added, "removed": change.Removed, "removed_with_exit": change.RemovedWithExit, "returned": change.Returned,
 			"judged": change.Judged, "waiting": change.Waiting,
 		})
 	}
-	a.tell("Imported %d people of organization %s, %d of them with an exit: %d are new, %d no longer listed, %d who had left are employed again.",
-		len(people), organization, left, change.Added, change.Removed, change.Returned)
+	a.tell("Imported %d people of organization %s, %d of them with an exit: %d are new, %d no longer listed (%d of those had an exit), %d with an exit are employed again, or longer.",
+		len(people), organization, left, change.Added, change.Removed, change.RemovedWithExit, change.Returned)
 	switch {
 	case change.Judged+change.Waiting == 0:
 		a.tell("No connection of this organization has the exit monitor: `starter connect NAME --org %q` makes one.", organization)

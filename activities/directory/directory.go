@@ -150,6 +150,12 @@ type Summary struct {
 	// RolesUnread says that the privileges of API roles could not be read: those of
 	// API clients are unknown, and not gone.
 	RolesUnread bool
+	// PrivilegesUnread says that those of accounts could not be, and SitesUnread
+	// that the names of sites could not.
+	PrivilegesUnread, SitesUnread bool
+	// InternalGroups is how many groups of accounts the source keeps itself, which
+	// are no entries of their own.
+	InternalGroups int
 	// LeftOut counts, by reason, what was read and does not belong to the
 	// scope.
 	LeftOut map[string]int

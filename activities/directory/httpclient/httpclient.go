@@ -4,6 +4,7 @@
 package httpclient
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -82,7 +83,7 @@ func (c *Client) Get(ctx context.Context, u *url.URL, header http.Header) (*Resp
 // more of it than MaxWait, Unreachable when no answer came, Inconsistent when
 // the answer was not whole or too large.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
-	e := &exchange{client: c, url: c.shown(r.URL), repeatable: r.Repeatable || r.Method == "" || r.Method == http.MethodGet}
+	e := &exchange{client: c, url: cmp.Or(r.Shown, c.shown(r.URL)), repeatable: r.Repeatable || r.Method == "" || r.Method == http.MethodGet}
 	if origin(r.URL) != c.server {
 		return nil, directory.Errorf(directory.Unreachable, "%s is not on %s, and nothing else is asked", e.url, c.server)
 	}

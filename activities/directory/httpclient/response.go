@@ -17,6 +17,8 @@ type Request struct {
 	// Repeatable marks a request other than a GET that does no harm when it
 	// is sent twice. Others are sent once.
 	Repeatable bool
+	// Shown is what errors call URL, where its path may not be shown.
+	Shown string
 }
 
 // Response is a whole answer.

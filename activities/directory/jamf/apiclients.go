@@ -66,11 +66,7 @@ func present(ep endpoint, entries int, err error) error {
 
 // loadClients reads all API clients.
 func (s *source) loadClients(ctx context.Context) ([]clientRow, error) {
-	var clients []clientRow
-	err := readPages(ctx, s, clientsEndpoint, &progress{Size: s.pageSize}, func(rows []clientRow) error {
-		clients = append(clients, rows...)
-		return atMost(len(clients), "API clients")
-	})
+	clients, err := readList[clientRow](ctx, s, clientsEndpoint, "API clients")
 	if err = present(clientsEndpoint, len(clients), err); err != nil {
 		return nil, err
 	}
@@ -80,16 +76,14 @@ func (s *source) loadClients(ctx context.Context) ([]clientRow, error) {
 // loadRoles reads the privileges of all API roles, by the name that clients
 // know them by.
 func (s *source) loadRoles(ctx context.Context) (map[string][]string, error) {
-	privileges := map[string][]string{}
-	err := readPages(ctx, s, rolesEndpoint, &progress{Size: s.pageSize}, func(rows []roleRow) error {
-		for _, row := range rows {
-			name := string(row.DisplayName)
-			privileges[name] = append(privileges[name], words(row.Privileges)...)
-		}
-		return atMost(len(privileges), "API roles")
-	})
-	if err = present(rolesEndpoint, len(privileges), err); err != nil {
+	roles, err := readList[roleRow](ctx, s, rolesEndpoint, "API roles")
+	if err = present(rolesEndpoint, len(roles), err); err != nil {
 		return nil, err
+	}
+	privileges := map[string][]string{}
+	for _, role := range roles {
+		name := string(role.DisplayName)
+		privileges[name] = append(privileges[name], words(role.Privileges)...)
 	}
 	return privileges, nil
 }

@@ -22,6 +22,8 @@ type progress struct {
 	// Groupless says that an account of the section has its access from groups
 	// and is in none of those that were read before it.
 	Groupless bool `json:"groupless,omitempty"`
+	// Privileges says that accounts were read with theirs.
+	Privileges bool `json:"privileges,omitempty"`
 	// Survey identifies what users are made of besides their own entries, so
 	// that all of one read are made of the same.
 	Survey string `json:"survey,omitempty"`
@@ -56,5 +58,5 @@ func (at *progress) cursor() directory.Cursor {
 
 // enter returns the beginning of a section.
 func (at *progress) enter(section directory.Kind, size int) *progress {
-	return &progress{Section: section, Size: size, Totals: at.Totals, Survey: at.Survey}
+	return &progress{Section: section, Size: size, Totals: at.Totals, Survey: at.Survey, Privileges: at.Privileges}
 }

@@ -180,12 +180,10 @@ func (m *membership) fill(user *directory.User) {
 // not have them yet.
 func (s *source) loadGroups(ctx context.Context) (*accountGroups, error) {
 	groups := &accountGroups{}
-	err := readPages(ctx, s, groupsEndpoint, &progress{Size: s.pageSize}, func(rows []groupRow) error {
-		for _, row := range rows {
-			groups.list = append(groups.list, row.group())
-		}
-		return atMost(len(groups.list), "account groups")
-	})
+	rows, err := readList[groupRow](ctx, s, groupsEndpoint, "account groups")
+	for _, row := range rows {
+		groups.list = append(groups.list, row.group())
+	}
 	if isNotThere(err) {
 		groups.classic = true
 		err = readDetails(ctx, s, s.classicGroupIDs, classicGroup, &progress{}, func(details []classicGroupDetail) error {

@@ -74,6 +74,24 @@ func readPages[T row](ctx context.Context, s *source, ep endpoint, at *progress,
 	return settled[T](ctx, s, ep, at)
 }
 
+// readList reads a list whole, to keep it in memory. Where an entry comes twice
+// another has not come at all.
+func readList[T row](ctx context.Context, s *source, ep endpoint, what string) ([]T, error) {
+	var list []T
+	seen := map[text]bool{}
+	err := readPages(ctx, s, ep, &progress{Size: s.pageSize}, func(rows []T) error {
+		for _, row := range rows {
+			if seen[row.key()] {
+				return inconsistent("%s repeats entries: it changed while it was read", ep.path)
+			}
+			seen[row.key()] = true
+		}
+		list = append(list, rows...)
+		return atMost(len(list), what)
+	})
+	return list, err
+}
+
 // readUntold reads a list without a total, of which it is given the first page,
 // until a page is not full. A server without a total may know no pages either,
 // and answer everything each time.

@@ -10,9 +10,9 @@ import (
 // inMemoryPage is how many users of a list in memory make a page.
 const inMemoryPage = 500
 
-// keptInJamf is why an account group is no entry of its own: its members are
-// accounts.
-const keptInJamf = "account groups whose members have accounts of their own"
+// keptInJamf is why an account group is no entry of its own: its members have
+// accounts, but for those who come by single sign-on.
+const keptInJamf = "account groups that Jamf Pro keeps itself"
 
 // Read implements directory.Source.
 func (s *source) Read(ctx context.Context, from directory.Cursor, emit func(directory.Page) error) error {
@@ -62,8 +62,11 @@ func (r *reading) run(ctx context.Context) (err error) {
 		Totals:  r.at.Totals,
 		LeftOut: r.leftOut(),
 
-		GroupsUnread: r.noGroups != nil,
-		RolesUnread:  r.noRoles != nil,
+		GroupsUnread:     r.noGroups != nil,
+		RolesUnread:      r.noRoles != nil,
+		PrivilegesUnread: !r.at.Privileges,
+		SitesUnread:      r.noSites != nil,
+		InternalGroups:   r.internalGroups(),
 	}}
 	return r.page(nil)
 }
@@ -92,6 +95,7 @@ func (r *reading) section(ctx context.Context, kind directory.Kind) error {
 		if err = r.accounts(ctx); err == nil && r.at.Groupless {
 			err = r.sameGroups(ctx)
 		}
+		r.at.Privileges = r.at.Classic // which alone lists them
 	case directory.EndUser:
 		if r.scope != directory.ScopeEveryone {
 			return nil
@@ -210,14 +214,17 @@ func (r *reading) fallBack(err error) (bool, error) {
 }
 
 func (r *reading) leftOut() map[string]int {
+	if n := r.internalGroups(); n > 0 {
+		return map[string]int{keptInJamf: n}
+	}
+	return nil
+}
+
+func (r *reading) internalGroups() int {
 	if r.groups == nil {
-		return nil
+		return 0
 	}
-	n := len(r.groups.list) - r.at.Totals[directory.DirectoryGroup]
-	if n == 0 {
-		return nil
-	}
-	return map[string]int{keptInJamf: n}
+	return len(r.groups.list) - r.at.Totals[directory.DirectoryGroup]
 }
 
 // page emits users and where to go on after them.

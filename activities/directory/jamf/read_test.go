@@ -145,7 +145,7 @@ func TestReadTakesGroupAccessFromTheGroups(t *testing.T) {
 			equal(t, user.Roles, []string{"Administrator", "Auditor"})
 			equal(t, user.Groups, []string{"Alpha", "Zeta"})
 			equal(t, user.Privileges, nil)
-			equal(t, s.summary.LeftOut, map[string]int{"account groups whose members have accounts of their own": 3})
+			equal(t, s.summary.LeftOut, map[string]int{"account groups that Jamf Pro keeps itself": 3})
 		})
 	}
 }

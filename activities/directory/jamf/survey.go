@@ -24,8 +24,8 @@ type survey struct {
 	clients []directory.User
 	roles   map[string][]string // privileges of API roles by name
 	sites   siteNames
-	// noGroups, noClients and noRoles are why these may not be read, if so.
-	noGroups, noClients, noRoles error
+	// noGroups, noClients, noRoles and noSites are why these were not read, if so.
+	noGroups, noClients, noRoles, noSites error
 }
 
 func (s *source) survey(ctx context.Context) (*survey, error) {
@@ -55,9 +55,9 @@ func (s *source) survey(ctx context.Context) (*survey, error) {
 		out.noRoles, err = limits.accept(rolesEndpoint, err)
 		return err
 	})
-	reading.Go(func() (err error) {
-		out.sites, err = s.loadSites(ctx)
-		return limits.tolerate(sitesEndpoint, err)
+	reading.Go(func() error {
+		out.sites, out.noSites = s.loadSites(ctx)
+		return limits.tolerate(sitesEndpoint, out.noSites)
 	})
 	reading.Go(func() (err error) {
 		out.report.SingleSignOn, err = s.singleSignOn(ctx)
@@ -112,8 +112,8 @@ func (l *limits) accept(ep endpoint, err error) (missing, other error) {
 	return err, nil
 }
 
-// tolerate is accept for what leaves no trace when it is missing; a server
-// that does not know ep is one such.
+// tolerate is accept for what may be missing as well because the server does not
+// know ep.
 func (l *limits) tolerate(ep endpoint, err error) error {
 	if isNotThere(err) {
 		return nil
@@ -176,6 +176,9 @@ func (l *siteList) UnmarshalJSON(b []byte) error {
 	}
 	if err := httpclient.Decode(b, &under); err != nil {
 		return err
+	}
+	if under.Results == nil && under.Sites == nil {
+		return errors.New("no list of sites")
 	}
 	*l = append(under.Results, under.Sites...)
 	return nil

@@ -39,13 +39,22 @@ func (n *named) UnmarshalJSON(b []byte) error {
 }
 
 // Probe implements directory.Source. Truto does not say which Jamf Pro there
-// is behind the integrated account, so the report is empty.
+// is behind the integrated account.
 func (s *source) Probe(ctx context.Context) (directory.Report, error) {
 	_, err := s.inspect(ctx)
 	if errors.Is(err, errNeedsReauth) {
 		err = reconnect("Truto says that the integrated account needs to be authorised again")
 	}
-	return directory.Report{}, outward(err)
+	return report(), outward(err)
+}
+
+// report is what Truto says, and does not say, of every Jamf Pro.
+func report() directory.Report {
+	const reason = "Truto does not tell them"
+	return directory.Report{Limitations: []directory.Limitation{
+		{Lost: "API clients", Reason: reason},
+		{Lost: "groups of a directory service, whose members need no account", Reason: reason},
+	}}
 }
 
 // checkAccount is Probe for a read, where a refresh may help.

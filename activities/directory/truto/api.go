@@ -20,6 +20,7 @@ type api struct {
 type request struct {
 	method     string   // GET when empty
 	path       []string // segments, as they are before they are escaped
+	id         string   // one more, which errors do not show: it may be somebody's name
 	query      url.Values
 	body       map[string]any
 	repeatable bool // see httpclient.Request
@@ -32,8 +33,12 @@ func (a api) ask(ctx context.Context, token directory.Token, r request, into any
 	for _, segment := range r.path {
 		u = u.JoinPath(url.PathEscape(segment))
 	}
+	shown := httpclient.Redact(u)
+	if r.id != "" {
+		u, shown = u.JoinPath(url.PathEscape(r.id)), shown+"/{id}"
+	}
 	u.RawQuery = r.query.Encode()
-	asked := httpclient.Request{Method: r.method, URL: u, Repeatable: r.repeatable, Header: http.Header{
+	asked := httpclient.Request{Method: r.method, URL: u, Shown: shown, Repeatable: r.repeatable, Header: http.Header{
 		"Accept":        {"application/json"},
 		"Authorization": {"Bearer " + token.Value},
 	}}
@@ -75,19 +80,15 @@ func (s *source) get(ctx context.Context, r request, into any) (directory.Token,
 func (s *source) users(ctx context.Context, id string, query url.Values, into any) error {
 	query.Set("integrated_account_id", s.account)
 	query.Set("truto_ignore_remote_data", "true")
-	path := []string{"unified", "user-directory", "users"}
-	if id != "" {
-		path = append(path, id)
-	}
-	token, err := s.get(ctx, request{path: path, query: query}, into)
+	token, err := s.get(ctx, request{path: []string{"unified", "user-directory", "users"}, id: id, query: query}, into)
 	if err == nil {
 		s.good.Store(token.Generation)
 	}
 	return err
 }
 
-// validID reports whether an id can be asked for, and shown in the address of
-// an error. An e-mail address cannot.
+// validID reports whether an id can be asked for. An e-mail address cannot, nor
+// be part of an address that others write down.
 func validID(id httpclient.Text) bool {
 	return id != "" && id != "." && id != ".." && len(id) <= 200 && httpclient.IsWord(string(id), "-_.:=+~")
 }

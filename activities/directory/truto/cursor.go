@@ -35,7 +35,7 @@ func begin(scope directory.Scope) *progress {
 
 // end is the progress of a read that is whole.
 func (at *progress) end() *progress {
-	return &progress{Summary: &directory.Summary{Totals: at.Totals, LeftOut: at.LeftOut}}
+	return &progress{Summary: &directory.Summary{Report: report(), Totals: at.Totals, LeftOut: at.LeftOut, GroupsUnread: true}}
 }
 
 func parseCursor(cursor directory.Cursor, scope directory.Scope) (*progress, error) {

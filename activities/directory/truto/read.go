@@ -10,6 +10,8 @@ import (
 // when its pages lead to an end without a contradiction, and lead there past
 // the same users a second time: when somebody goes away, those behind move up,
 // and one moves from the page that comes next to the one that was read already.
+// The pages are smaller that time, so that what goes wrong between two of them
+// goes wrong elsewhere.
 // A user who comes twice is emitted twice, for the caller to refuse.
 func (s *source) Read(ctx context.Context, from directory.Cursor, emit func(directory.Page) error) error {
 	at, err := parseCursor(from, s.scope)
@@ -67,7 +69,7 @@ func (r *reading) step(ctx context.Context) ([]directory.User, error) {
 // again looks at one page once more, and after the last one whether all were
 // there that were there before.
 func (r *reading) again(ctx context.Context) error {
-	page, err := r.list(ctx, r.at.Again.Next, r.pageSize)
+	page, err := r.list(ctx, r.at.Again.Next, r.pageSize-r.pageSize/3)
 	if err == nil {
 		err = r.at.Again.take(page)
 	}
