@@ -34,7 +34,7 @@ func TestFetchGoesOnAtTheLastPageOnAnotherWorker(t *testing.T) {
 		second := w.place.newRun(first.id)
 		fetched, err := second.fetch(w.connection)
 		require.NoError(t, err)
-		require.Equal(t, 2+4, w.requests(before)[w.source.list()], "pages 2 and 3, and not 0 and 1 again; then the list once more")
+		require.Equal(t, 2+w.source.looksAgain(12), w.requests(before)[w.source.list()], "pages 2 and 3, and not 0 and 1 again; then the list once more")
 		require.Equal(t, 12+w.source.others(), fetched.Users)
 
 		result, err := second.recordOutcomes(w.connection, false)
@@ -182,7 +182,7 @@ func TestRejectedTokenIsReportedWithItsPlace(t *testing.T) {
 		before := w.source.Requests()
 		_, err = r.fetch(w.connection)
 		require.NoError(t, err)
-		require.Equal(t, 1+3, w.requests(before)[w.source.list()], "it went on at the page that was refused; then the list once more")
+		require.Equal(t, 1+w.source.looksAgain(9), w.requests(before)[w.source.list()], "it went on at the page that was refused; then the list once more")
 		require.Equal(t, 1, w.source.refreshes())
 	})
 }

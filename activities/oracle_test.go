@@ -78,9 +78,11 @@ func (o *oracle) losses(t truth) (l losses) {
 		if kindOf(key) != "account" {
 			continue
 		}
-		l.accounts++
-		if lost {
-			l.accountsTaken++
+		if was.Status != "inactive" {
+			l.accounts++
+			if lost {
+				l.accountsTaken++
+			}
 		}
 		if was.Status != "inactive" && administers(was) {
 			l.admins++
@@ -178,13 +180,13 @@ func (o *oracle) mayDoubt(t truth) bool {
 }
 
 // known is what there is to know of a directory: where groups, or API roles, may
-// not be read, accounts have from them what they had.
+// not be read, accounts that are present have from them what they had.
 func (o *oracle) known(t truth) truth {
 	t.entries = maps.Clone(t.entries)
 	for key, is := range t.entries {
 		was, present := o.present[key]
 		if !present {
-			was = o.removedAs[key]
+			continue
 		}
 		if !t.kinds["directory_group"] && is.Level == "Group Access" && was.Level == "Group Access" {
 			is.Roles, is.Groups = was.Roles, was.Groups
@@ -254,8 +256,10 @@ func (o *oracle) evaluate(now time.Time) {
 		default:
 			untold++
 		}
-		switch exited, owned := o.exitOf(a); {
-		case !owned:
+		exited, owned, mailed := o.exitOf(a)
+		employed := exited == nil || exited.After(now)
+		switch {
+		case !owned, employed && !mailed && a.Email != "":
 			unclear++
 		case exited == nil:
 		case exited.After(now):
@@ -291,23 +295,23 @@ func (o *oracle) evaluate(now time.Time) {
 }
 
 // exitOf is when the owner of an account leaves, the first where several know
-// it as theirs, and whether anybody does.
-func (o *oracle) exitOf(a facts) (exited *time.Time, owned bool) {
+// it as theirs, whether anybody does, and whether by its e-mail address.
+func (o *oracle) exitOf(a facts) (exited *time.Time, owned, mailed bool) {
 	if o.roster == nil {
-		return nil, false
+		return nil, false, false
 	}
 	for _, p := range o.roster.people {
 		for _, address := range append([]string{p.Email}, p.Aliases...) {
 			if !strings.EqualFold(address, a.Username) && !strings.EqualFold(address, a.Email) {
 				continue
 			}
-			owned = true
+			owned, mailed = true, mailed || strings.EqualFold(address, a.Email)
 			if p.ExitedAt != nil && (exited == nil || p.ExitedAt.Before(*exited)) {
 				exited = p.ExitedAt
 			}
 		}
 	}
-	return exited, owned
+	return exited, owned, mailed
 }
 
 // monitors are the monitors' states as they must read at a time; none before

@@ -23,6 +23,8 @@ type simulated interface {
 	// list is the path of the list of accounts, and detail that of one.
 	list() string
 	detail(id int) string
+	// looksAgain is how many requests it takes to look at the list once more.
+	looksAgain(users int) int
 	// onPage makes requests for one page of accounts go wrong.
 	onPage(page int, f *faults.Fault) faults.Func
 	// noEntries answers a list that says that it is empty, repeated a first
@@ -63,6 +65,7 @@ func (s simulatedJamf) list() string { return accountsPath }
 func (s simulatedJamf) detail(id int) string {
 	return "/JSSResource/accounts/userid/" + strconv.Itoa(id)
 }
+func (s simulatedJamf) looksAgain(users int) int { return (users + pageSize - 1) / pageSize }
 func (s simulatedJamf) onPage(page int, f *faults.Fault) faults.Func {
 	return jamftest.OnPage(accountsPath, page, f)
 }
@@ -107,6 +110,10 @@ func (s simulatedTruto) list() string         { return trutotest.UsersPath }
 func (s simulatedTruto) detail(id int) string { return trutotest.UsersPath + "/" + strconv.Itoa(id) }
 func (s simulatedTruto) onPage(page int, f *faults.Fault) faults.Func {
 	return trutotest.OnPage(page*pageSize, f)
+}
+func (s simulatedTruto) looksAgain(users int) int {
+	const size = pageSize - pageSize/3
+	return (users + size - 1) / size
 }
 func (s simulatedTruto) noEntries() *faults.Fault  { return trutotest.NoEntries() }
 func (s simulatedTruto) repeated() *faults.Fault   { return trutotest.FirstPageNext() }

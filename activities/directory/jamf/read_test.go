@@ -73,6 +73,8 @@ func TestReadSaysTheSameThroughEitherAPI(t *testing.T) {
 		}
 		equal(t, got, want)
 	}
+	equal(t, []bool{newer.summary.PrivilegesUnread, classic.summary.PrivilegesUnread}, []bool{true, false})
+	equal(t, []int{newer.summary.InternalGroups, classic.summary.InternalGroups}, []int{2, 2})
 }
 
 func TestReadMapsAccounts(t *testing.T) {
@@ -276,6 +278,38 @@ func TestReadFindsContradictionsInAListWithoutATotal(t *testing.T) {
 	}
 }
 
+// Where an entry comes twice another has not come at all.
+func TestReadDoesNotBelieveAListThatRepeatsAnEntry(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/api/v1/account-groups", "/api/v1/api-integrations", "/api/v1/api-roles"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{})
+			b.server.Demo(20)
+			b.server.AddRole(jamftest.Role{DisplayName: "other"})
+			b.server.SetFault(faults.On(path, faults.Rewritten(func(list map[string]any) {
+				if rows, ok := list["results"].([]any); ok && len(rows) > 1 {
+					rows[len(rows)-1] = rows[0]
+				}
+			})))
+			_, err := read(t, b.source(t), "")
+			wantCode(t, err, directory.Inconsistent)
+		})
+	}
+}
+
+// The names of sites are not told where no list of them is.
+func TestReadDoesNotTakeAnErrorForNoSites(t *testing.T) {
+	t.Parallel()
+	b := setup(t, jamftest.Config{})
+	b.server.Demo(20)
+	b.server.SetFault(faults.On("/api/v1/sites", faults.Answer(200, `{"httpStatus":500,"errors":[]}`)))
+	_, err := read(t, b.source(t), "")
+	wantCode(t, err, directory.Inconsistent)
+	b.server.SetFault(faults.Any(faults.On("/api/v1/sites", jamftest.HTML(404, "")), faults.On("/JSSResource/sites", jamftest.HTML(404, ""))))
+	equal(t, mustRead(t, b.source(t)).summary.SitesUnread, true)
+}
+
 func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 	t.Parallel()
 	for privilege, check := range map[string]func(*testing.T, *snapshot){
@@ -285,7 +319,10 @@ func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 			equal(t, s.user(t, directory.APIClient, 1).Privileges, nil)
 			equal(t, s.summary.RolesUnread, true)
 		},
-		"Read Sites": func(t *testing.T, s *snapshot) { equal(t, s.user(t, directory.Account, 7).Site, "id 2") },
+		"Read Sites": func(t *testing.T, s *snapshot) {
+			equal(t, s.user(t, directory.Account, 7).Site, "id 2")
+			equal(t, s.summary.SitesUnread, true)
+		},
 		"Read SSO Settings": func(t *testing.T, s *snapshot) {
 			if s.summary.SingleSignOn != nil {
 				t.Error("single sign-on is known")
@@ -383,7 +420,7 @@ func TestReadResumesAtEachCursor(t *testing.T) {
 				if rest.summary == nil || len(rest.users) >= len(whole.users) {
 					t.Fatalf("from %s: %d users, summary %v", cursor, len(rest.users), rest.summary)
 				}
-				equal(t, rest.summary.Totals, whole.summary.Totals)
+				equal(t, rest.summary, whole.summary)
 				for id := range rest.users {
 					equal(t, rest.users[id].Roles, whole.users[id].Roles)
 				}

@@ -310,7 +310,7 @@ func TestErrorsHoldNoSecretAndNobody(t *testing.T) {
 				b.server.SetFault(faults.On(path, faults.Answer(status, string(body))))
 				_, probed := b.source(t).Probe(t.Context())
 				_, read := read(t, b.source(t), `{"next":"canary","pages":1}`)
-				_, looked := b.source(t).Lookup(t.Context(), []directory.Identity{account("1")})
+				_, looked := b.source(t).Lookup(t.Context(), []directory.Identity{account(canary)})
 				_, linked := b.provider.LinkToken(t.Context(), b.settings, b.credentials)
 				for _, err := range []error{probed, read, looked, linked, b.tokens.refresh(t.Context())} {
 					if err != nil && strings.Contains(fmt.Sprintf("%v %+v", err, err), canary) {

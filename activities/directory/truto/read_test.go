@@ -283,6 +283,22 @@ func TestReadFindsContradictions(t *testing.T) {
 	}
 }
 
+// repeatsItsEnds lists the last user of a page again, in the place of the first of
+// the next.
+func repeatsItsEnds() faults.Func {
+	var last any
+	return trutotest.OnList(faults.Rewritten(func(page map[string]any) {
+		rows := page["result"].([]any)
+		end := rows[len(rows)-1]
+		if last != nil {
+			rows[0] = last
+		}
+		if last = end; page["next_cursor"] == nil {
+			last = nil
+		}
+	}))
+}
+
 // Nothing that a page says shows that somebody is on none.
 func TestReadNoticesWhoIsOnNoPage(t *testing.T) {
 	t.Parallel()
@@ -297,6 +313,9 @@ func TestReadNoticesWhoIsOnNoPage(t *testing.T) {
 	for name, spoil := range map[string]func(*bundle){
 		"somebody before the page goes away": func(b *bundle) {
 			onLaterPages(b, func() *faults.Fault { b.server.RemoveUser("1"); return nil })
+		},
+		"each page begins with whom the one before ended with": func(b *bundle) {
+			b.server.SetFault(repeatsItsEnds().Times(3 + 4)) // pages of 100, and of 67
 		},
 		"the list is broken off at its first page": func(b *bundle) {
 			b.server.SetFault(trutotest.OnList(trutotest.Set("next_cursor", nil)).Times(1))
