@@ -14,9 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-
-	"jamf-access-review/db"
-	"jamf-access-review/workflows"
 )
 
 // terminal is a program that believes that somebody sits in front of it.
@@ -256,19 +253,21 @@ func TestCtrlCEndsACommandThatWatches(t *testing.T) {
 		s.connect()
 		s.with("JAMF_ACCESS_NOTIFY_URL=https://127.0.0.1:1/canary").ok("notify", "add", "siem", "--org", s.org)
 		require.NoError(t, worker.end(syscall.SIGTERM))
-		term := s.atTerminal("notify", "test", "siem")
-		await(t, "the signal", func() bool {
-			_, err := w.client.DescribeWorkflowExecution(t.Context(), workflows.NotifyID(db.Route{Subscription: "siem"}), "")
-			return err == nil
-		})
+		watching := func(args ...string) *terminal {
+			waiting := make(chan struct{}, 10)
+			term := s.with("TEMPORAL_ADDRESS="+w.interposed(t, func(_ context.Context, call string) error {
+				if call == "GetWorkflowExecutionHistory" {
+					waiting <- struct{}{}
+				}
+				return nil
+			})).atTerminal(args...)
+			<-waiting
+			return term
+		}
+		term := watching("notify", "test", "siem")
 		term.interrupt("the message is sent all the same", "starter notify deliveries siem")
 
-		term = s.atTerminal("disconnect", s.name)
-		await(t, "the signal", func() bool {
-			d, err := w.client.DescribeWorkflowExecution(t.Context(), s.workflow(), "")
-			require.NoError(t, err)
-			return d.PendingWorkflowTask != nil
-		})
+		term = watching("disconnect", s.name)
 		term.interrupt("disconnecting goes on", "starter status")
 		w.mustStartWorker(t)
 		await(t, "the disconnect", func() bool { return s.status().State == "disconnected" })
