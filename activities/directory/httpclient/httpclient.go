@@ -98,6 +98,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		req.Header[key] = values
 	}
 	req.Header.Set("User-Agent", userAgent)
+	req.Header.Set("Cache-Control", "no-cache") // what was true a while ago proves nothing now
 	req.SetResponseHandler(e.readBody)
 
 	retrier := &retryablehttp.Client{
