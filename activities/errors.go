@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -27,7 +28,8 @@ const (
 	// unreachableAttempts is how often a source that does not answer is tried
 	// before the sync fails; another sync comes soon enough.
 	unreachableAttempts = 4
-	// patience is how long a busy source is waited for before the sync fails.
+	// patience is how long a busy source is waited for; one that would have to be
+	// waited for longer fails the sync.
 	patience = 10 * time.Minute
 
 	// A busy source that does not say when to come again is left alone for as
@@ -65,24 +67,20 @@ func failure(ctx context.Context, err error) error {
 		return err
 	}
 	said := lastHeartbeat(ctx)
-	e, trouble, more := tally(e, said.Trouble)
+	e, more := tally(e, said.Trouble)
 	if more != (db.Trouble{}) {
-		said.Trouble.Unreachable += more.Unreachable
-		said.Trouble.Busy += more.Busy
+		said.Trouble = said.Trouble.And(more)
 		activity.RecordHeartbeat(ctx, said)
 	}
-	return sourceFailure(e, trouble)
+	return sourceFailure(e, said.Trouble)
 }
 
-// tally adds a source's error to the trouble that it made before, and returns
-// how much that is by now, and how much more it is for the next attempt. A busy
-// source that gives no hint is given one.
-func tally(e *directory.Error, before db.Trouble) (counted *directory.Error, trouble, more db.Trouble) {
-	trouble = before
+// tally says how much more trouble a source's error is than what it made before,
+// with the wait for the next attempt. A busy source that gives no hint is given one.
+func tally(e *directory.Error, before db.Trouble) (counted *directory.Error, more db.Trouble) {
 	switch e.Code {
 	case directory.Unreachable:
 		more.Unreachable = 1
-		trouble.Unreachable++
 	case directory.Busy:
 		busy := *e
 		if busy.RetryAfter == 0 {
@@ -90,9 +88,8 @@ func tally(e *directory.Error, before db.Trouble) (counted *directory.Error, tro
 		}
 		e = &busy
 		more.Busy = busy.Waited + busy.RetryAfter
-		trouble.Busy += busy.Waited
 	}
-	return e, trouble, more
+	return e, more
 }
 
 // sourceFailure is failure for the error of a source, after all the trouble
@@ -107,7 +104,11 @@ func sourceFailure(e *directory.Error, trouble db.Trouble, details ...any) error
 		options.NextRetryDelay = e.RetryAfter
 		options.Category = temporal.ApplicationErrorCategoryBenign
 	case e.Code == directory.Busy:
-		return temporal.NewApplicationErrorWithOptions(e.Message, string(directory.Unreachable), options)
+		message := e.Message
+		if e.RetryAfter > maxBusyDelay {
+			message = fmt.Sprintf("%s, and asks not to come again for %s", message, e.RetryAfter)
+		}
+		return temporal.NewApplicationErrorWithOptions(message, string(directory.Unreachable), options)
 	case e.Privilege != "":
 		options.Details = []any{e.Privilege}
 	}

@@ -31,6 +31,8 @@ func TestWhatTemporalMakesOfAFailure(t *testing.T) {
 		"busy without a hint":      {fault: jamftest.Maintenance(), code: "busy", again: true, after: time.Second, benign: true},
 		"busy for a while":         {fault: jamftest.Maintenance(), trouble: db.Trouble{Busy: 9 * time.Minute}, code: "busy", again: true, after: 30 * time.Second, benign: true},
 		"busy beyond patience":     {fault: jamftest.Maintenance(), trouble: db.Trouble{Busy: 11 * time.Minute}, code: "unreachable"},
+		"busy for a day":           {fault: faults.Busy(503, 86400), code: "unreachable"},
+		"busy for too long by now": {fault: faults.Busy(429, 120), trouble: db.Trouble{Busy: 9 * time.Minute}, code: "unreachable"},
 		"busy, and was not there":  {fault: faults.Busy(503, 0), trouble: db.Trouble{Unreachable: 50}, code: "busy", again: true, after: time.Second, benign: true},
 		"unreachable":              {fault: faults.Reset(), trouble: db.Trouble{Unreachable: 2}, code: "unreachable", again: true},
 		"unreachable a 4th time":   {fault: faults.Reset(), trouble: db.Trouble{Unreachable: 3}, code: "unreachable"},
@@ -67,7 +69,7 @@ func TestASourceIsGivenTimeFromPageToPage(t *testing.T) {
 		fault *faults.Fault
 		again int
 	}{
-		"busy for a minute at a time": {faults.Busy(429, 60), 10},
+		"busy for a minute at a time": {faults.Busy(429, 60), 9},
 		"unreachable":                 {faults.Reset(), 3},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -85,11 +85,11 @@ func (a *Activities) newFetch(ctx context.Context, in FetchUsersInput, report fu
 	if err != nil {
 		return nil, err
 	}
-	source, err := l.provider.Open(l.settings, &recordTokens{record: a.Record, link: l})
+	sync, err := a.Record.BeginSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger)
 	if err != nil {
 		return nil, err
 	}
-	sync, err := a.Record.BeginSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger)
+	source, err := l.provider.Open(l.settings, &recordTokens{record: a.Record, link: l})
 	if err != nil {
 		return nil, err
 	}
@@ -111,13 +111,13 @@ func (f *fetch) failure(ctx context.Context, err error) error {
 	if e.Code == directory.TokenRejected {
 		return sourceFailure(e, f.read.Trouble, RejectedToken{Generation: e.Generation, Attempts: f.read.Attempts, Pages: f.read.Pages})
 	}
-	e, trouble, more := tally(e, f.read.Trouble)
+	e, more := tally(e, f.read.Trouble)
 	if more != (db.Trouble{}) {
 		if err := f.record.AddTrouble(ctx, f.connection, f.sync.Number, more); err != nil {
 			return err
 		}
 	}
-	return sourceFailure(e, trouble)
+	return sourceFailure(e, f.read.Trouble.And(more))
 }
 
 // run reads until one read is whole.

@@ -273,6 +273,9 @@ func (h *history) importRoster(r *rand.Rand) error {
 	if _, err := h.record.ImportRoster(h.ctx, h.connection.Organization, people, true); err != nil {
 		return err
 	}
+	if _, err := h.record.JudgeByRoster(h.ctx, h.connection.Organization, nil); err != nil {
+		return err
+	}
 	h.oracle.imports(&roster{importedAt: now, people: people})
 	return nil
 }

@@ -204,6 +204,8 @@ func (w *world) importStaff(leave *time.Time) {
 	}
 	_, err := w.record.ImportRoster(w.t.Context(), w.connection.Organization, people, true)
 	require.NoError(w.t, err)
+	_, err = w.record.JudgeByRoster(w.t.Context(), w.connection.Organization, nil)
+	require.NoError(w.t, err)
 }
 
 func exitState(r activities.SyncResult) db.MonitorState {

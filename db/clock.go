@@ -36,6 +36,16 @@ const (
 	maxAsking = time.Second
 )
 
+// greeting asks for the time, and has PostgreSQL notice within a minute or two that
+// the machine of a session is gone, which holds its locks until then. Longest without
+// a statement, in a transaction, is one that waits for a source to renew a token. Of
+// what is set when a session starts, poolers refuse what they do not know.
+const greeting = `
+	SELECT clock_timestamp(),
+		set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+		set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '60000', false),
+		set_config('idle_in_transaction_session_timeout', '600000', false)`
+
 func (c *serverClock) now() time.Time { return c.byServer(c.machine()) }
 
 // byServer is a time of this machine's clock by PostgreSQL's, and byMachine the
@@ -43,19 +53,19 @@ func (c *serverClock) now() time.Time { return c.byServer(c.machine()) }
 func (c *serverClock) byServer(t time.Time) time.Time  { return t.Add(time.Duration(c.ahead.Load())) }
 func (c *serverClock) byMachine(t time.Time) time.Time { return t.Add(-time.Duration(c.ahead.Load())) }
 
-// set compares the clocks.
+// set compares the clocks, with the greeting of a session.
 func (c *serverClock) set(ctx context.Context, session driver.Conn) error {
 	asker, ok := session.(driver.QueryerContext)
 	if !ok {
 		return errors.New("the driver's sessions take no queries")
 	}
 	asked := c.machine()
-	rows, err := asker.QueryContext(ctx, `SELECT clock_timestamp()`, nil)
+	rows, err := asker.QueryContext(ctx, greeting, nil)
 	if err != nil {
 		return err
 	}
 	answered := c.machine()
-	row := make([]driver.Value, 1)
+	row := make([]driver.Value, len(rows.Columns()))
 	if err := errors.Join(rows.Next(row), rows.Close()); err != nil {
 		return err
 	}

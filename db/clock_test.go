@@ -39,6 +39,21 @@ func TestWhateverAMachinesClockSaysTheRecordHasPostgreSQLsTime(t *testing.T) {
 	}
 }
 
+// A machine that has lost its power holds no lock for long.
+func TestSessionsOfMachinesThatAreGoneEnd(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	d := r.at(0)
+	for setting, want := range map[string]string{
+		"idle_in_transaction_session_timeout": "10min", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10",
+		"tcp_keepalives_count": "3", "tcp_user_timeout": "60000",
+	} {
+		var is string
+		require.NoError(t, d.sql.Get(&is, `SHOW `+setting))
+		require.Equal(t, want, is, setting)
+	}
+}
+
 // Tokens expire by the clock of the machine that got them, and others use them.
 func TestATokenLastsAsLongOnAMachineWhoseClockIsWrong(t *testing.T) {
 	t.Parallel()

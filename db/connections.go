@@ -162,6 +162,9 @@ type StateChange struct {
 	NextSyncAt *time.Time `json:"next_sync_at,omitempty"`
 	// Every is the new interval; 0 leaves it as it is.
 	Every Interval `json:"every,omitempty"`
+	// OnlyFrom, if not "", is the state that the connection must be in for any of
+	// this to become of it.
+	OnlyFrom State `json:"only_from,omitempty"`
 }
 
 // Interval is a time.Duration that reads as "6h0m0s" in JSON.
@@ -177,11 +180,13 @@ func (i *Interval) UnmarshalText(text []byte) error {
 	return err
 }
 
-// ChangeState records a connection's state. Twice is as good as once. A
+// ChangeState records a connection's state, or nothing where that is another than
+// change.OnlyFrom. Twice is as good as once. A
 // disconnected connection stays so: ErrDisconnected.
 func (d *DB) ChangeState(ctx context.Context, connectionID int64, change StateChange) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
+		c, err := lockConnection(ctx, tx, connectionID)
+		if err != nil || change.OnlyFrom != "" && c.State != change.OnlyFrom {
 			return err
 		}
 		return changeState(ctx, tx, connectionID, change, now)
@@ -294,25 +299,6 @@ func lockToEnd(ctx context.Context, tx *sqlx.Tx, connectionID int64) (there bool
 		err = nil
 	}
 	return true, err
-}
-
-// lockMonitored is lockConnection for the connections of an organization that
-// have credentials, in order of their ids, and returns those that have a monitor
-// enabled. Who enables one at this moment has locked its connection before, so
-// that is known only once all are locked.
-func lockMonitored(ctx context.Context, tx *sqlx.Tx, organizationID int64, code string) ([]Connection, error) {
-	if _, err := tx.ExecContext(ctx, `
-		SELECT FROM connections WHERE organization_id = $1 AND state <> 'disconnected'
-		ORDER BY id FOR NO KEY UPDATE`, organizationID); err != nil {
-		return nil, err
-	}
-	var rows []connectionRow
-	if err := tx.SelectContext(ctx, &rows, selectConnection+`
-		WHERE c.organization_id = $1 AND c.state <> 'disconnected' AND EXISTS (SELECT FROM monitors m WHERE m.connection_id = c.id AND m.code = $2)
-		ORDER BY c.id`, organizationID, code); err != nil {
-		return nil, err
-	}
-	return connectionsOf(rows)
 }
 
 const selectConnection = `

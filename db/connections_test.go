@@ -88,6 +88,8 @@ func TestChangeStateTwiceIsAsGoodAsOnce(t *testing.T) {
 		require.Equal(t, []any{Active, "why", &next, time.Hour}, []any{got.State, got.Reason, got.NextSyncAt, got.Every})
 	}
 	require.NoError(t, r.ChangeState(r.ctx, c.ID, StateChange{State: Paused}))
+	change.OnlyFrom = Connecting
+	require.NoError(t, r.ChangeState(r.ctx, c.ID, change), "it is connected, and another state is on record since")
 	got := r.reload(c)
 	require.Equal(t, []any{Paused, "", (*time.Time)(nil), time.Hour}, []any{got.State, got.Reason, got.NextSyncAt, got.Every})
 }

@@ -38,8 +38,9 @@ var (
 // DB is the record. It is safe for concurrent use.
 type DB struct {
 	sql *sqlx.DB
-	// renewals are connections that wait for a source while they hold a row's
-	// lock. They are apart, so that slow sources hold up nothing but renewals.
+	// renewals are connections that wait for a source while they hold the lock of
+	// credentials. They are apart, so that slow sources hold up nothing but who
+	// needs those credentials.
 	renewals *sqlx.DB
 	// keyset is nil where none was given; then nothing can be sealed.
 	keyset *Keyset

@@ -292,9 +292,12 @@ func (r *record) dump() string {
 	return all.String()
 }
 
-// ImportRoster imports a roster, whatever it changes.
+// ImportRoster imports a roster, whatever it changes, and judges by it.
 func (r *record) ImportRoster(ctx context.Context, organization string, people []Person) error {
-	_, err := r.DB.ImportRoster(ctx, organization, people, true)
+	if _, err := r.DB.ImportRoster(ctx, organization, people, true); err != nil {
+		return err
+	}
+	_, err := r.JudgeByRoster(ctx, organization, nil)
 	return err
 }
 

@@ -549,7 +549,7 @@ func TestConnectingWhileARosterIsImported(t *testing.T) {
 	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
 	require.NoError(t, slow.Commit())
 	require.NoError(t, <-imported)
-	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
+	require.Equal(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
 }
 
 // With single sign-on nobody in a group needs an account, whoever keeps the group.

@@ -242,7 +242,7 @@ type NoticeAttempt struct {
 
 // RecordAttempt records an attempt to deliver a notice and returns what becomes
 // of it: after NoticePatience an attempt that failed was the last. When a notice
-// ends, those of its subscription that ended long ago are forgotten. A second
+// has ended, those of its subscription that ended long ago are forgotten. A second
 // call counts as a second attempt; for a notice that has ended, or is gone, it
 // changes nothing and returns ErrNotFound.
 func (d *DB) RecordAttempt(ctx context.Context, noticeID string, a NoticeAttempt) (NoticeOutcome, error) {
@@ -251,7 +251,7 @@ func (d *DB) RecordAttempt(ctx context.Context, noticeID string, a NoticeAttempt
 		SubscriptionID int64         `db:"subscription_id"`
 	}
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		if err := tx.GetContext(ctx, &row, `
+		return notFound(tx.GetContext(ctx, &row, `
 			UPDATE notices SET attempts = attempts + 1, attempted_at = $4, error = $2, state = becomes,
 				ended_at = CASE WHEN becomes <> 'pending' THEN $4::timestamptz END
 			FROM (
@@ -260,17 +260,24 @@ func (d *DB) RecordAttempt(ctx context.Context, noticeID string, a NoticeAttempt
 			) n
 			WHERE id = this AND state = 'pending'
 			RETURNING state, subscription_id`,
-			noticeID, a.Error, a.Final, now, now.Add(-NoticePatience)); err != nil {
-			return notFound(err, "a notice to deliver")
-		}
-		if row.State == NoticePending {
-			return nil
-		}
+			noticeID, a.Error, a.Final, now, now.Add(-NoticePatience)), "a notice to deliver")
+	})
+	if err == nil && row.State != NoticePending {
+		err = d.forgetNotices(ctx, row.SubscriptionID)
+	}
+	return row.State, err
+}
+
+// forgetNotices waits for nobody and is a transaction of its own: whoever removes a
+// subscription, or a connection, may hold some of its notices and wait for others.
+func (d *DB) forgetNotices(ctx context.Context, subscriptionID int64) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		_, err := tx.ExecContext(ctx, `
-			DELETE FROM notices WHERE subscription_id = $1 AND ended_at <= $2`, row.SubscriptionID, now.Add(-noticesKept))
+			DELETE FROM notices WHERE number IN (
+				SELECT number FROM notices WHERE subscription_id = $1 AND ended_at <= $2 FOR UPDATE SKIP LOCKED
+			)`, subscriptionID, now.Add(-noticesKept))
 		return err
 	})
-	return row.State, err
 }
 
 // Delivery is a notice as those see it who ask what became of it.

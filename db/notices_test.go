@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -299,6 +300,32 @@ func TestANoticeIsGivenUpAfterThreeDays(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, deliveries, 1)
 	require.Equal(t, id, deliveries[0].ID)
+}
+
+// Who removes a subscription holds its notices one by one.
+func TestAnAttemptWaitsForNoOtherNotice(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.subscribe("hook")
+	attempt := func() error {
+		id, err := r.NoticeTest(r.ctx, "hook")
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
+		defer cancel()
+		_, err = r.RecordAttempt(ctx, id, NoticeAttempt{})
+		return err
+	}
+	require.NoError(t, attempt())
+	r.clock.Advance(noticesKept)
+	removing, err := r.DB.sql.BeginTxx(r.ctx, nil)
+	require.NoError(t, err)
+	_, err = removing.ExecContext(r.ctx, `SELECT FROM notices FOR UPDATE`)
+	require.NoError(t, err)
+	require.NoError(t, attempt())
+	require.NoError(t, removing.Rollback())
+	require.Equal(t, 2, one[int](r, `SELECT count(*) FROM notices`))
+	require.NoError(t, attempt())
+	require.Equal(t, 2, one[int](r, `SELECT count(*) FROM notices`), "the next one forgets")
 }
 
 func TestTwoTestsAreTwoNotices(t *testing.T) {

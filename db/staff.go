@@ -29,8 +29,7 @@ type Roster struct {
 	People     []Person
 }
 
-// RosterChange is what an import makes of the roster that was there before, and
-// of outcomes.
+// RosterChange is what an import makes of the roster that was there before.
 type RosterChange struct {
 	Added   int `db:"added"`
 	Removed int `db:"removed"`
@@ -40,9 +39,6 @@ type RosterChange struct {
 	// longer than it said.
 	HadExit  int `db:"had_exit"`
 	Returned int `db:"returned"`
-	// Judged is how many connections' accounts were judged again, and Waiting how
-	// many others have to be synced first: they never were, or long ago.
-	Judged, Waiting int
 }
 
 // ReturnedError is returned for a roster by which so many with an exit are employed
@@ -53,13 +49,12 @@ func (e *ReturnedError) Error() string {
 	return fmt.Sprintf("%d of %d people with an exit are employed again, or longer", e.Returned, e.HadExit)
 }
 
-// ImportRoster makes the people given the whole roster of an organization, in
-// one transaction: those not among them are no longer on it, and the exit
-// monitors of its connections are evaluated again on what was last synced. An
-// address that two people have, without regard to case, is ErrDuplicateAddress,
-// and one by which many are employed again a *ReturnedError, unless that is
-// accepted; the roster then stays as it was. A second time imports and evaluates
-// the same again.
+// ImportRoster makes the people given the whole roster of an organization, in one
+// transaction: those not among them are no longer on it. Outcomes by another roster
+// prove nothing until JudgeByRoster. An address that two people have, without regard
+// to case, is ErrDuplicateAddress, and a roster by which many are employed again a
+// *ReturnedError, unless that is accepted; the roster then stays as it was. A second
+// time imports the same again.
 func (d *DB) ImportRoster(ctx context.Context, organization string, people []Person, acceptReturns bool) (RosterChange, error) {
 	var change RosterChange
 	roster, err := jsonbPeople(people)
@@ -68,10 +63,6 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 	}
 	err = d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		org, err := organizationID(ctx, tx, organization)
-		if err != nil {
-			return err
-		}
-		connections, err := lockMonitored(ctx, tx, org, AccessRemovedOnExit)
 		if err != nil {
 			return err
 		}
@@ -84,29 +75,67 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		if !acceptReturns && DefaultHold().stops(change.Returned, change.HadExit) {
 			return &ReturnedError{change}
 		}
-		if err := replaceRoster(ctx, tx, org, roster); err != nil {
-			return err
-		}
-		if err := setBased(ctx, tx); err != nil {
-			return err
-		}
-		for _, c := range connections {
-			judged, err := evaluateAgain(ctx, tx, c, []string{AccessRemovedOnExit}, now)
-			if err != nil {
-				return fmt.Errorf("connection %q: %w", c.Name, err)
-			}
-			if judged > 0 {
-				change.Judged++
-			} else {
-				change.Waiting++
-			}
-		}
-		return nil
+		return replaceRoster(ctx, tx, org, roster)
 	})
 	if isUniqueViolation(err) {
 		err = ErrDuplicateAddress
 	}
 	return change, err
+}
+
+// Judged is how many exit monitors were evaluated again by a roster, and how many
+// others have to be synced first: their connections never were, or long ago.
+type Judged struct{ Evaluated, Waiting int }
+
+// JudgeByRoster evaluates the exit monitors of an organization again, by its roster
+// and on what was last synced, each in a transaction of its own: no sync waits for
+// more than its own connection's. report, if not nil, is told how far it has come.
+// Each call adds outcomes; one that was broken off can be made again.
+func (d *DB) JudgeByRoster(ctx context.Context, organization string, report func(done, all int)) (Judged, error) {
+	var judged Judged
+	var connections []int64
+	if err := d.sql.SelectContext(ctx, &connections, `
+		SELECT c.id FROM connections c JOIN organizations o ON o.id = organization_id
+		WHERE o.name = $1 AND state <> 'disconnected' ORDER BY c.id`, organization); err != nil {
+		return judged, err
+	}
+	for i, id := range connections {
+		if report != nil {
+			report(i, len(connections))
+		}
+		err := d.judgeExits(ctx, id, &judged)
+		if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrDisconnected) {
+			return judged, err
+		}
+	}
+	return judged, nil
+}
+
+func (d *DB) judgeExits(ctx context.Context, connectionID int64, judged *Judged) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		var monitored bool
+		if err := tx.GetContext(ctx, &monitored, `
+			SELECT EXISTS (SELECT FROM monitors WHERE connection_id = $1 AND code = $2)`, connectionID, AccessRemovedOnExit); err != nil || !monitored {
+			return err
+		}
+		if err := setBased(ctx, tx); err != nil {
+			return err
+		}
+		evaluated, err := evaluateAgain(ctx, tx, connection, []string{AccessRemovedOnExit}, now)
+		if err != nil {
+			return fmt.Errorf("connection %q: %w", connection.Name, err)
+		}
+		if evaluated > 0 {
+			judged.Evaluated++
+		} else {
+			judged.Waiting++
+		}
+		return nil
+	})
 }
 
 // beginRoster says when a roster is imported, and makes others wait for it.

@@ -13,6 +13,11 @@ type Trouble struct {
 	Busy time.Duration `json:"busy,omitempty"`
 }
 
+// And is both together.
+func (t Trouble) And(more Trouble) Trouble {
+	return Trouble{Unreachable: t.Unreachable + more.Unreachable, Busy: t.Busy + more.Busy}
+}
+
 // AddTrouble notes that the source has failed again. A page that is stored
 // makes up for it. Each call adds; where the sync is not staged it returns
 // ErrStagingLost.

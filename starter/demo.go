@@ -235,6 +235,9 @@ func (a *app) syncDemo(ctx context.Context, simulated *simulation) error {
 	if _, err := record.ImportRoster(ctx, simulated.Organization, simulated.roster(time.Now()), true); err != nil {
 		return err
 	}
+	if _, err := record.JudgeByRoster(ctx, simulated.Organization, nil); err != nil {
+		return err
+	}
 	if !known {
 		return a.connectDemo(ctx, record, simulated.NewConnection)
 	}

@@ -255,7 +255,7 @@ func TestCtrlCEndsACommandThatWatches(t *testing.T) {
 		require.NoError(t, worker.end(syscall.SIGTERM))
 		watching := func(args ...string) *terminal {
 			waiting := make(chan struct{}, 10)
-			term := s.with("TEMPORAL_ADDRESS="+w.interposed(t, func(_ context.Context, call string) error {
+			term := s.with("TEMPORAL_ADDRESS=" + w.interposed(t, func(_ context.Context, call string) error {
 				if call == "GetWorkflowExecutionHistory" {
 					waiting <- struct{}{}
 				}

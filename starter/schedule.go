@@ -18,7 +18,7 @@ func newPause(a *app) *cobra.Command {
 		Example: `  starter pause acme`,
 		Args:    named,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.steer(cmd.Context(), args[0], workflows.PauseMessage, nil, onceNot(db.Active, "paused", "is paused"))
+			return a.steer(cmd.Context(), args[0], workflows.PauseMessage, workflows.Sent{At: time.Now()}, onceNot(db.Active, "paused", "is paused"))
 		},
 	}
 }
@@ -30,7 +30,7 @@ func newResume(a *app) *cobra.Command {
 		Example: `  starter resume acme`,
 		Args:    named,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.steer(cmd.Context(), args[0], workflows.ResumeMessage, nil, onceNot(db.Paused, "resumed", "syncs by itself"))
+			return a.steer(cmd.Context(), args[0], workflows.ResumeMessage, workflows.Sent{At: time.Now()}, onceNot(db.Paused, "resumed", "syncs by itself"))
 		},
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -78,6 +79,10 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 	if err != nil {
 		return err
 	}
+	judged, err := record.JudgeByRoster(ctx, organization, a.everySoOften("  %d of %d connections are judged by it"))
+	if err != nil {
+		return fmt.Errorf("the roster is imported, and not all exit monitors were evaluated by it, which the next syncs do, or another import: %w", err)
+	}
 	routes, err := record.PendingRoutesOf(ctx, organization)
 	if err != nil {
 		return err
@@ -93,21 +98,34 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 		return output.WriteJSON(a.out, map[string]any{
 			"organization": organization, "people": len(people), "with_exit": left,
 			"added": change.Added, "removed": change.Removed, "removed_with_exit": change.RemovedWithExit, "returned": change.Returned,
-			"judged": change.Judged, "waiting": change.Waiting,
+			"judged": judged.Evaluated, "waiting": judged.Waiting,
 		})
 	}
 	a.tell("Imported %d people of organization %s, %d of them with an exit: %d are new, %d no longer listed (%d of those had an exit), %d with an exit are employed again, or longer.",
 		len(people), organization, left, change.Added, change.Removed, change.RemovedWithExit, change.Returned)
 	switch {
-	case change.Judged+change.Waiting == 0:
+	case judged.Evaluated+judged.Waiting == 0:
 		a.tell("No connection of this organization has the exit monitor: `starter connect NAME --org %q` makes one.", organization)
-	case change.Waiting == 0:
-		a.tell("The exit monitors of %d connections were evaluated again: `starter list`.", change.Judged)
+	case judged.Waiting == 0:
+		a.tell("The exit monitors of %d connections were evaluated again: `starter list`.", judged.Evaluated)
 	default:
 		a.tell("The exit monitors of %d connections were evaluated again. %d others have to be synced first, as `starter list` shows: by themselves, or with `starter resync`.",
-			change.Judged, change.Waiting)
+			judged.Evaluated, judged.Waiting)
 	}
 	return nil
+}
+
+// everySoOften says how far something has come that can take long, and nothing of
+// what does not.
+func (a *app) everySoOften(words string) func(done, all int) {
+	const often = 5 * time.Second
+	last := time.Now()
+	return func(done, all int) {
+		if time.Since(last) >= often {
+			last = time.Now()
+			a.say(words, done, all)
+		}
+	}
 }
 
 func (a *app) readRoster(ctx context.Context, file string) ([]db.Person, error) {

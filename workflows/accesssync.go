@@ -38,8 +38,10 @@ type AccessSyncInput struct {
 
 // Outlook is what the last sync's end means for the next one.
 type Outlook struct {
-	// NextSyncAt is when to sync if nobody asks for it before.
+	// NextSyncAt is when to sync if nobody asks for it before, and Beat when it
+	// would be by the interval alone, where that is another time.
 	NextSyncAt time.Time `json:"next_sync_at"`
+	Beat       time.Time `json:"beat,omitzero"`
 	// Rejected says that the credentials were rejected; then only a reconnect
 	// or a resync leads to a sync.
 	Rejected bool `json:"rejected,omitempty"`
@@ -95,13 +97,16 @@ type accessSyncRun struct {
 	current *request
 	next    *request
 	running bool
-	ended   bool // the run's sync has been recorded
+	closing bool // what is asked for from now on is for the next run
 
 	// unrecorded says that the connection's state changed and the record does
 	// not know.
-	unrecorded        bool
-	disconnect        *DisconnectRequest
-	reconnecting      int  // reconnects under way
+	unrecorded   bool
+	disconnect   *DisconnectRequest
+	reconnecting int  // reconnects under way
+	accepted     bool // one has brought credentials that are good, since the sync began
+	// pausing is when the last pause or resume was taken, and when it was sent.
+	pausing           struct{ takenAt, sentAt time.Time }
 	staysDisconnected bool // the connection is disconnected, and no reconnect has changed that
 }
 
@@ -176,6 +181,7 @@ func (s *accessSyncRun) spread(ctx workflow.Context) bool {
 	if !at.After(workflow.Now(ctx)) || workflow.GetVersion(ctx, spreadAfterAnOutage, workflow.DefaultVersion, 1) < 1 {
 		return false
 	}
+	s.in.Beat = s.due()
 	s.in.NextSyncAt, s.unrecorded = at, true
 	return true
 }
@@ -191,7 +197,7 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	syncing, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	changed := s.recordMeanwhile(syncing, cancel)
-	s.running = true
+	s.running, s.accepted = true, false
 	s.show(ctx)
 	every, outlook := s.in.Every, s.in.Outlook
 	result, err := syncOnce{
@@ -212,13 +218,16 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
+	if result.Outcome == db.Held {
+		outlook.Reason = result.Reason
+	}
 	s.in.LastSync, s.in.Answered, s.in.Outlook = &result.SyncResult, s.current.Updates, outlook
 	s.in.Searchable = result.Searchable
 	// What was recorded meanwhile and what the sync recorded may have come in
 	// either order.
 	s.unrecorded = s.unrecorded || *changed
 	if s.in.Every != every {
-		s.in.NextSyncAt = s.firstSync(ctx)
+		s.beginBeat(ctx)
 	}
 	return nil
 }
@@ -242,26 +251,32 @@ func (s *accessSyncRun) recordMeanwhile(ctx workflow.Context, cancel workflow.Ca
 	return changed
 }
 
-// outlook works out what a sync's end means for the next one.
+// outlook works out what a sync's end means for the next one. Credentials that were
+// rejected while others were accepted are not those that the connection has.
 func (s *accessSyncRun) outlook(ctx workflow.Context, p problem) Outlook {
-	switch failures := s.in.Failures + 1; directory.Code(p.code).General() {
-	case "":
-		return Outlook{NextSyncAt: s.nextSync(ctx)}
-	case directory.CredentialsRejected:
-		return Outlook{Rejected: true, Failures: failures, Reason: p.reason, NextSyncAt: s.nextSync(ctx)}
+	failures, regular := s.in.Failures+1, nextSync(s.due(), time.Duration(s.in.Every), workflow.Now(ctx))
+	switch code := directory.Code(p.code).General(); {
+	case code == "":
+		return Outlook{NextSyncAt: regular}
+	case code == directory.CredentialsRejected && !s.accepted:
+		return Outlook{Rejected: true, Failures: failures, Reason: p.reason, NextSyncAt: regular}
 	default:
-		retry := retrySync(s.in.Connection.Name, s.nextSync(ctx), workflow.Now(ctx), failures)
-		return Outlook{Failures: failures, Reason: p.reason, NextSyncAt: retry}
+		retry := retrySync(s.in.Connection.Name, regular, workflow.Now(ctx), failures)
+		return Outlook{Failures: failures, Reason: p.reason, NextSyncAt: retry, Beat: regular}
 	}
 }
 
-func (s *accessSyncRun) nextSync(ctx workflow.Context) time.Time {
-	return nextSync(s.in.NextSyncAt, time.Duration(s.in.Every), workflow.Now(ctx))
+// due is when the connection is to sync by its interval.
+func (s *accessSyncRun) due() time.Time {
+	if s.in.Beat.IsZero() {
+		return s.in.NextSyncAt
+	}
+	return s.in.Beat
 }
 
-// firstSync begins a new beat, with a new interval.
-func (s *accessSyncRun) firstSync(ctx workflow.Context) time.Time {
-	return firstSync(s.in.Connection.Name, time.Duration(s.in.Every), workflow.Now(ctx))
+// beginBeat begins a new beat, with a new interval.
+func (s *accessSyncRun) beginBeat(ctx workflow.Context) {
+	s.in.NextSyncAt, s.in.Beat = firstSync(s.in.Connection.Name, time.Duration(s.in.Every), workflow.Now(ctx)), time.Time{}
 }
 
 // state is the connection's state.
@@ -307,7 +322,7 @@ func (s *accessSyncRun) recordState(ctx workflow.Context) error {
 // the last look at the signals and the continue-as-new: what came in between
 // would be lost.
 func (s *accessSyncRun) end(ctx workflow.Context) error {
-	s.running, s.ended = false, true
+	s.running, s.closing = false, true
 	s.show(ctx)
 	for {
 		if s.disconnect != nil {
@@ -354,22 +369,28 @@ func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: becomes}).Get(ctx, nil)
 }
 
-// endConnection destroys the credentials, and the record if that was asked.
+// endConnection destroys the credentials, and the record if that was asked; also
+// those that a reconnect has brought meanwhile, whose caller is told so.
 func (s *accessSyncRun) endConnection(ctx workflow.Context) error {
 	s.show(ctx)
-	if err := workflow.ExecuteActivity(withLongActivity(ctx, "destroy the credentials"),
-		activities.Disconnect, activities.DisconnectInput{ConnectionID: s.in.Connection.ID, Erase: s.disconnect.Erase},
-	).Get(ctx, nil); err != nil {
-		return err
+	for {
+		s.accepted = false
+		if err := workflow.ExecuteActivity(withLongActivity(ctx, "destroy the credentials"),
+			activities.Disconnect, activities.DisconnectInput{ConnectionID: s.in.Connection.ID, Erase: s.disconnect.Erase},
+		).Get(ctx, nil); err != nil {
+			return err
+		}
+		if err := workflow.Await(ctx, func() bool { return s.reconnecting == 0 && workflow.AllHandlersFinished(ctx) }); err != nil || !s.accepted {
+			return err
+		}
 	}
-	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }
 
 // ask merges a request into the sync that can still answer it: the current
 // one, if it has not begun, or the next.
 func (s *accessSyncRun) ask(trigger db.Trigger, acceptRemovals bool, updateID string) {
 	target := &s.current
-	if s.running || s.ended {
+	if s.running || s.closing {
 		target = &s.next
 	}
 	if *target == nil {
@@ -386,7 +407,7 @@ func (s *accessSyncRun) ask(trigger db.Trigger, acceptRemovals bool, updateID st
 // before, and whose answer was lost on the way, gets it again.
 func (s *accessSyncRun) result(ctx workflow.Context, updateID string) (activities.SyncResult, error) {
 	answered := slices.Contains(s.in.Answered, updateID) && workflow.GetVersion(ctx, answerAgain, workflow.DefaultVersion, 1) >= 1
-	if err := workflow.Await(ctx, func() bool { return answered || s.ended || s.disconnect != nil }); err != nil {
+	if err := workflow.Await(ctx, func() bool { return answered || s.closing || s.disconnect != nil }); err != nil {
 		return activities.SyncResult{}, err
 	}
 	switch {

@@ -259,6 +259,146 @@ func TestAFailedReconnectDoesNotEndAnotherThatIsUnderWay(t *testing.T) {
 	require.Equal(t, db.Active, b.status().State)
 }
 
+// A sync that failed is tried again soon, and the next that goes well is followed by
+// the one that was due.
+func TestAFailureDoesNotShiftTheBeat(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var fails atomic.Bool
+	fails.Store(true)
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if fails.Load() {
+			return rejected(directory.Unreachable)
+		}
+		return nil
+	}
+	in := b.idle()
+	b.start(in)
+	next := func(id string) time.Time {
+		t.Helper()
+		_, err := b.update(ResyncMessage, id, ResyncRequest{})
+		require.NoError(t, err)
+		states := b.stage.recorded()
+		return *states[len(states)-1].NextSyncAt
+	}
+	for i := range 2 {
+		require.WithinRange(t, next(fmt.Sprint(i)), time.Now(), time.Now().Add(time.Hour))
+	}
+	fails.Store(false)
+	require.True(t, in.NextSyncAt.Equal(next("good")))
+}
+
+// A worker that was away takes all that was sent meanwhile at once.
+func TestOfPauseAndResumeTheLastOneSentCounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent []string
+		want db.State
+	}{
+		"paused":  {[]string{ResumeMessage, PauseMessage}, db.Paused},
+		"resumed": {[]string{PauseMessage, ResumeMessage}, db.Active},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupWithoutWorker(t)
+			b.start(b.idle())
+			for i, message := range c.sent {
+				b.signal(message, Sent{At: time.Now().Add(time.Duration(i) * time.Second)})
+			}
+			b.work()
+			require.Equal(t, c.want, b.status().State)
+		})
+	}
+}
+
+// A reconnect that comes while a connection is being disconnected leaves no
+// credentials behind for which no workflow runs.
+func TestAReconnectDuringADisconnectLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	destroying, goOn := make(chan struct{}, 2), make(chan struct{})
+	b.stage.ending = func() { destroying <- struct{}{}; <-goOn }
+	accepted := make(chan struct{}, 1)
+	b.stage.validate = func(activities.ValidateConnectionInput) error { accepted <- struct{}{}; return nil }
+	run := b.start(b.idle())
+	b.signal(DisconnectMessage, nil)
+	<-destroying
+	answer := make(chan error, 1)
+	go func() {
+		_, err := b.update(ReconnectMessage, "late", ReconnectRequest{Offer: 1})
+		answer <- err
+	}()
+	<-accepted
+	close(goOn)
+	require.Equal(t, activities.Disconnected, typeOf(<-answer))
+	require.NoError(t, run.Get(t.Context(), nil))
+	require.Len(t, b.stage.disconnects, 2, "what was accepted is destroyed, too")
+}
+
+// What rejects the old credentials says nothing about the new.
+func TestOldCredentialsThatAreRejectedDoNotUndoAReconnect(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	fetching, refuse, read := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var fetches atomic.Int32
+	b.stage.fetch = func(activities.FetchUsersInput) error {
+		if fetches.Add(1) == 1 {
+			close(fetching)
+			<-refuse
+			return rejected(directory.CredentialsRejected)
+		}
+		<-read
+		return nil
+	}
+	var tried atomic.Bool
+	b.stage.validate = func(activities.ValidateConnectionInput) error { tried.Store(true); return nil }
+	b.start(b.idle())
+	b.signal(ResyncMessage, nil)
+	<-fetching
+	reconnected := make(chan error, 1)
+	go func() {
+		_, err := b.update(ReconnectMessage, "new", ReconnectRequest{Offer: 1})
+		reconnected <- err
+	}()
+	b.eventually(func() bool {
+		answer, err := b.client.DescribeWorkflowExecution(t.Context(), AccessSyncID(b.queue), "")
+		return err == nil && tried.Load() && len(answer.PendingActivities) == 1
+	}, "the new credentials are accepted")
+	b.status() // which is answered by a workflow that has heard of it
+	close(refuse)
+	b.eventually(func() bool { return fetches.Load() == 2 }, "the sync with the new ones begins")
+	require.Equal(t, db.Active, b.status().State)
+	for _, change := range b.stage.recorded() {
+		require.Equal(t, db.Active, change.State)
+	}
+	close(read)
+	require.NoError(t, <-reconnected)
+}
+
+// A source that is not to be asked for long holds up a sync no longer than that.
+func TestAReconnectIsNotTriedForEver(t *testing.T) {
+	t.Parallel()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterWorkflowWithOptions(accessSync, workflow.RegisterOptions{Name: AccessSync})
+	var s stage
+	s.validate = func(activities.ValidateConnectionInput) error {
+		return temporal.NewApplicationErrorWithOptions("another connection reads it", activities.ServerTaken, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute})
+	}
+	s.register(env)
+	in := AccessSyncInput{Connection: Connection{ID: 7, Name: "acme"}, Every: db.Interval(time.Hour), Outlook: Outlook{NextSyncAt: env.Now().Add(time.Hour)}}
+	var refused error
+	env.RegisterDelayedCallback(func() {
+		env.UpdateWorkflow(ReconnectMessage, "r", &testsuite.TestUpdateCallback{
+			OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(_ any, err error) { refused = err },
+		}, ReconnectRequest{Offer: 1})
+	}, time.Minute)
+	env.RegisterDelayedCallback(func() { env.CancelWorkflow() }, 30*time.Minute)
+	env.ExecuteWorkflow(AccessSync, in)
+	require.Equal(t, string(directory.Unreachable), typeOf(refused))
+	require.ErrorContains(t, refused, "could not be tried within 15m0s: another connection reads it")
+}
+
 func TestAReconnectRevivesADisconnectedConnection(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

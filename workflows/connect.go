@@ -147,7 +147,9 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 	}
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the connection is active"),
 		activities.RecordState, activities.RecordStateInput{
-			ConnectionID: c.in.Connection.ID, Becomes: db.StateChange{State: db.Active, NextSyncAt: &next},
+			ConnectionID: c.in.Connection.ID,
+			// The recurring sync, which runs by now, may have recorded another since.
+			Becomes: db.StateChange{State: db.Active, NextSyncAt: &next, OnlyFrom: db.Connecting},
 		}).Get(ctx, nil)
 }
 

@@ -47,6 +47,7 @@ type stage struct {
 	refresh  func(activities.RefreshCredentialsInput) error
 	record   func(activities.RecordOutcomesInput) (activities.Recorded, error)
 	state    func()
+	ending   func()
 	deliver  func(db.Route) (activities.DeliverNoticeResult, error)
 
 	number      int
@@ -59,12 +60,17 @@ type stage struct {
 
 func setup(t *testing.T) *testBundle {
 	t.Helper()
+	b := setupWithoutWorker(t)
+	b.work()
+	return b
+}
+
+func setupWithoutWorker(t *testing.T) *testBundle {
+	t.Helper()
 	c, err := client.Dial(client.Options{HostPort: server.Address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	b := &testBundle{t: t, client: c, queue: strings.ReplaceAll(t.Name(), "/", "-"), stage: &stage{}}
-	b.work()
-	return b
+	return &testBundle{t: t, client: c, queue: strings.ReplaceAll(t.Name(), "/", "-"), stage: &stage{}}
 }
 
 // work starts a worker whose build does not know some of the activities.
@@ -129,6 +135,9 @@ func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 			return []activities.MonitorSum{{Code: db.UserMFAEnabled, State: db.NotEvaluable}}, nil
 		},
 		activities.Disconnect: func(_ context.Context, in activities.DisconnectInput) error {
+			if s.ending != nil {
+				s.ending()
+			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.disconnects = append(s.disconnects, in)

@@ -1,14 +1,22 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"jamf-access-review/activities"
+	"jamf-access-review/activities/directory"
 	"jamf-access-review/db"
 )
+
+// reconnectPatience is how long credentials are tried, which may wait for its turn
+// at the server, and for a server that is busy. A run does not end meanwhile, and
+// the next sync waits for it.
+const reconnectPatience = 15 * time.Minute
 
 // setup makes the run hear its messages. State that was handed over is in
 // place before, so that no handler sees a run that is half there.
@@ -64,14 +72,26 @@ func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, upda
 	s.reconnecting++
 	defer s.reconnected()
 	trying := prioritised(withLongActivity(ctx, "try the credentials"), s.in.Connection, db.TriggerReconnect)
+	trying = workflow.WithScheduleToCloseTimeout(trying, reconnectPatience)
 	if err := workflow.ExecuteActivity(trying,
 		activities.ValidateConnection, activities.ValidateConnectionInput{ConnectionID: s.in.Connection.ID, Offer: r.Offer},
 	).Get(ctx, nil); err != nil {
-		return err
+		return untried(err)
 	}
-	s.in.Rejected, s.in.Disconnected = false, false
+	s.in.Rejected, s.in.Disconnected, s.accepted = false, false, true
 	s.ask(db.TriggerReconnect, false, updateID)
 	return nil
+}
+
+// untried gives an error its meaning that only says that there was no answer so
+// far.
+func untried(err error) error {
+	p := problemOf(err)
+	if p.code == activities.ServerTaken || p.code == string(directory.Busy) || temporal.IsTimeoutError(err) {
+		return temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("the credentials could not be tried within %s: %s", reconnectPatience, p.reason), string(directory.Unreachable), nil)
+	}
+	return err
 }
 
 // reconnected is the end of a reconnect, good or bad. A connection that was
@@ -108,7 +128,6 @@ func (sig signalOf[T]) receive(ctx workflow.Context) bool {
 }
 
 func (s *accessSyncRun) signals() []signal {
-	type none struct{}
 	return []signal{
 		signalOf[ResyncRequest]{ResyncMessage, "Sync now. Needs no input; {\"accept_removals\":true} applies a snapshot that is held.", func(_ workflow.Context, r ResyncRequest) {
 			s.ask(db.TriggerResync, r.AcceptRemovals, "")
@@ -122,16 +141,21 @@ func (s *accessSyncRun) signals() []signal {
 				}
 			})
 		}},
-		signalOf[none]{PauseMessage, "Stop the schedule; a resync still runs.", func(workflow.Context, none) { s.pause(true) }},
-		signalOf[none]{ResumeMessage, "Start the schedule again.", func(workflow.Context, none) { s.pause(false) }},
+		signalOf[Sent]{PauseMessage, "Stop the schedule; a resync still runs.", func(ctx workflow.Context, m Sent) { s.pause(ctx, true, m.At) }},
+		signalOf[Sent]{ResumeMessage, "Start the schedule again.", func(ctx workflow.Context, m Sent) { s.pause(ctx, false, m.At) }},
 		signalOf[RescheduleRequest]{RescheduleMessage, "Change the interval, as in {\"every\":\"6h\"}; at least 10s.", func(ctx workflow.Context, r RescheduleRequest) { s.reschedule(ctx, r) }},
 		signalOf[DisconnectRequest]{DisconnectMessage, "Destroy the credentials, keep the record, and end. {\"erase\":true} removes the record too.", func(_ workflow.Context, r DisconnectRequest) { s.disconnect = &r }},
 	}
 }
 
-func (s *accessSyncRun) pause(paused bool) {
-	if s.in.Paused != paused {
-		s.in.Paused, s.unrecorded = paused, true
+// pause stops the schedule or starts it. Signals that come at once are taken by
+// kind, and not in the order in which they were sent.
+func (s *accessSyncRun) pause(ctx workflow.Context, paused bool, sentAt time.Time) {
+	if now := workflow.Now(ctx); !now.Equal(s.pausing.takenAt) || !sentAt.Before(s.pausing.sentAt) {
+		s.pausing.takenAt, s.pausing.sentAt = now, sentAt
+		if s.in.Paused != paused {
+			s.in.Paused, s.unrecorded = paused, true
+		}
 	}
 }
 
@@ -142,7 +166,7 @@ func (s *accessSyncRun) reschedule(ctx workflow.Context, r RescheduleRequest) {
 		return
 	}
 	s.in.Every, s.unrecorded = db.Interval(every), true
-	s.in.NextSyncAt = s.firstSync(ctx)
+	s.beginBeat(ctx)
 }
 
 // drainSignals takes the signals that have come and were not taken yet.

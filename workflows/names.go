@@ -103,6 +103,13 @@ type RescheduleRequest struct {
 	Every string `json:"every"`
 }
 
+// Sent is the input of PauseMessage and of ResumeMessage: when it was sent, by the
+// clock of who did. Empty is fine. Of those that come at once the last one sent
+// counts.
+type Sent struct {
+	At time.Time `json:"at,omitzero"`
+}
+
 // DisconnectRequest is the input of DisconnectMessage; empty is fine.
 type DisconnectRequest struct {
 	// Erase removes the record too.
