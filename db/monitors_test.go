@@ -524,8 +524,7 @@ func TestAnOutcomeByAnotherRosterProvesNothing(t *testing.T) {
 	}
 }
 
-// A connection that is made while a roster is imported is not among those that
-// the import judges again.
+// A connection that is made while a roster is imported was judged by the one before.
 func TestConnectingWhileARosterIsImported(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
