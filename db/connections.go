@@ -46,6 +46,8 @@ type Connection struct {
 	Hold   Hold
 	State  State
 	Reason string // why it is in a state that wants attention
+	// Paused says that its schedule was stopped, also where it needs credentials.
+	Paused bool
 	// Cancelled says that somebody cancelled its workflow.
 	Cancelled  bool
 	NextSyncAt *time.Time
@@ -156,6 +158,8 @@ func (d *DB) ConnectionByID(ctx context.Context, id int64) (Connection, error) {
 type StateChange struct {
 	State  State  `json:"state"`
 	Reason string `json:"reason,omitempty"`
+	// Paused says that the schedule was stopped by a person, whatever the state.
+	Paused bool `json:"paused,omitempty"`
 	// Cancelled says that this is because its workflow was cancelled.
 	Cancelled bool `json:"cancelled,omitempty"`
 	// NextSyncAt is nil when no sync is scheduled.
@@ -209,10 +213,10 @@ func changeState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change St
 func setState(ctx context.Context, tx *sqlx.Tx, connectionID int64, change StateChange) (was State, err error) {
 	err = tx.GetContext(ctx, &was, `
 		UPDATE connections c
-		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce(nullif($5::bigint, 0), c.every_seconds), cancelled = $6
+		SET state = $2, state_reason = $3, next_sync_at = $4, every_seconds = coalesce(nullif($5::bigint, 0), c.every_seconds), cancelled = $6, paused = $7
 		WHERE c.id = $1
 		RETURNING (SELECT state FROM connections WHERE id = $1)`,
-		connectionID, change.State, change.Reason, change.NextSyncAt, seconds(time.Duration(change.Every)), change.Cancelled)
+		connectionID, change.State, change.Reason, change.NextSyncAt, seconds(time.Duration(change.Every)), change.Cancelled, change.Paused)
 	return was, err
 }
 
@@ -303,7 +307,7 @@ func lockToEnd(ctx context.Context, tx *sqlx.Tx, connectionID int64) (there bool
 
 const selectConnection = `
 	SELECT c.id, c.name, o.name AS organization, c.source, c.base_url, c.account, c.scope, c.every_seconds, c.exit_grace_seconds, c.hold_percent, c.hold_count,
-		c.state, c.state_reason, c.cancelled, c.next_sync_at, c.created_at, c.applied_number,
+		c.state, c.state_reason, c.paused, c.cancelled, c.next_sync_at, c.created_at, c.applied_number,
 		c.source_version, c.limitations, c.single_sign_on
 	FROM connections c JOIN organizations o ON o.id = c.organization_id`
 
@@ -321,6 +325,7 @@ type connectionRow struct {
 	HoldCount        int             `db:"hold_count"`
 	State            State           `db:"state"`
 	StateReason      string          `db:"state_reason"`
+	Paused           bool            `db:"paused"`
 	Cancelled        bool            `db:"cancelled"`
 	NextSyncAt       *time.Time      `db:"next_sync_at"`
 	CreatedAt        time.Time       `db:"created_at"`
@@ -336,7 +341,7 @@ func (r connectionRow) connection() (Connection, error) {
 		Every:     time.Duration(r.EverySeconds) * time.Second,
 		ExitGrace: time.Duration(r.ExitGraceSeconds) * time.Second,
 		Hold:      Hold{Percent: r.HoldPercent, Count: r.HoldCount},
-		State:     r.State, Reason: r.StateReason, Cancelled: r.Cancelled, NextSyncAt: r.NextSyncAt, CreatedAt: r.CreatedAt,
+		State:     r.State, Reason: r.StateReason, Paused: r.Paused, Cancelled: r.Cancelled, NextSyncAt: r.NextSyncAt, CreatedAt: r.CreatedAt,
 		AppliedSync: r.AppliedNumber,
 		Report:      directory.Report{Version: r.SourceVersion},
 	}

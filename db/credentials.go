@@ -111,7 +111,11 @@ func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, t
 			return err
 		}
 		if c.State == NeedsReconnect || c.State == Disconnected {
-			if err := changeState(ctx, tx, connectionID, StateChange{State: Active, NextSyncAt: c.NextSyncAt}, now); err != nil {
+			becomes := StateChange{State: Active, NextSyncAt: c.NextSyncAt}
+			if c.Paused {
+				becomes = StateChange{State: Paused, Paused: true}
+			}
+			if err := changeState(ctx, tx, connectionID, becomes, now); err != nil {
 				return err
 			}
 		}

@@ -131,6 +131,20 @@ func TestOfferTwiceMakesTwoOffers(t *testing.T) {
 	}
 }
 
+// Who was paused when the credentials were rejected is so with new ones.
+func TestAPausedConnectionIsSoAfterAReconnect(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	r.subscribe("hook")
+	require.NoError(t, r.ChangeState(r.ctx, c.ID, StateChange{State: NeedsReconnect, Paused: true}))
+	offer, err := r.OfferCredentials(r.ctx, c.ID, directory.Credentials{ClientID: "new"})
+	require.NoError(t, err)
+	told := r.news("hook", func() { require.NoError(t, r.AcceptCredentials(r.ctx, c.ID, offer, directory.Token{Value: "new"})) })
+	require.Equal(t, []string{"connection.state needs_reconnect>paused"}, told)
+	require.Equal(t, []any{Paused, true}, []any{r.reload(c).State, r.reload(c).Paused})
+}
+
 func TestAcceptedOfferReplacesTheCredentials(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

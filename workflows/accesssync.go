@@ -57,7 +57,7 @@ func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
 		Connection:   ConnectionOf(c),
 		Every:        db.Interval(c.Every),
-		Paused:       c.State == db.Paused,
+		Paused:       c.Paused || c.State == db.Paused,
 		Disconnected: c.State == db.Disconnected,
 		Outlook:      Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
 	}
@@ -295,7 +295,7 @@ func (s *accessSyncRun) state(o Outlook) db.State {
 
 // stateChange is what the record is to be told.
 func (s *accessSyncRun) stateChange(o Outlook) db.StateChange {
-	change := db.StateChange{State: s.state(o), Reason: o.Reason, Every: s.in.Every}
+	change := db.StateChange{State: s.state(o), Reason: o.Reason, Every: s.in.Every, Paused: s.in.Paused}
 	if change.State == db.Active || change.State == db.NeedsReconnect && s.in.Connection.MendedElsewhere {
 		change.NextSyncAt = &o.NextSyncAt
 	}
@@ -361,9 +361,9 @@ func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 		s.disconnect = &DisconnectRequest{}
 		return s.endConnection(ctx)
 	}
-	becomes := db.StateChange{State: db.Paused, Reason: "its workflow was cancelled; resume starts it again", Cancelled: true}
+	becomes := db.StateChange{State: db.Paused, Reason: "its workflow was cancelled; resume starts it again", Cancelled: true, Paused: s.in.Paused}
 	if s.in.Rejected {
-		becomes = db.StateChange{State: db.NeedsReconnect, Reason: "its workflow was cancelled; reconnect starts it again", Cancelled: true}
+		becomes.State, becomes.Reason = db.NeedsReconnect, "its workflow was cancelled; reconnect starts it again"
 	}
 	return workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: becomes}).Get(ctx, nil)

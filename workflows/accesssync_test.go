@@ -703,6 +703,7 @@ func TestACancelledWorkflowDoesNotStopInSilence(t *testing.T) {
 			require.True(t, states[len(states)-1].Cancelled)
 			require.Empty(t, Revived(db.Connection{State: state, Every: time.Hour, Reason: "cancelled", Cancelled: true}, time.Now()).Reason, "it does not outlast that")
 			require.Equal(t, "held", Revived(db.Connection{State: state, Every: time.Hour, Reason: "held"}, time.Now()).Reason)
+			require.True(t, Revived(db.Connection{State: state, Every: time.Hour, Paused: true}, time.Now()).Paused, "nor does it resume what was paused")
 			b.keep("cancelled-"+string(state), run.GetID(), run.GetRunID())
 		})
 	}

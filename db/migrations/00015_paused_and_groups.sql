@@ -1,0 +1,17 @@
+-- A connection that needs credentials may be paused as well, and is so once it has
+-- them.
+--
+-- With single sign-on, whoever is in a group that Jamf Pro keeps itself may come
+-- in without an account. How many such groups there are is known of the next sync
+-- on.
+
+-- +goose Up
+
+ALTER TABLE connections
+    ADD COLUMN paused boolean NOT NULL DEFAULT false,
+    ADD COLUMN internal_groups integer NOT NULL DEFAULT 0;
+UPDATE connections SET paused = true WHERE state = 'paused' AND NOT cancelled;
+
+-- +goose Down
+
+ALTER TABLE connections DROP COLUMN paused, DROP COLUMN internal_groups;
