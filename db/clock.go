@@ -38,12 +38,13 @@ const (
 
 // greeting asks for the time, and has PostgreSQL notice within a minute or two that
 // the machine of a session is gone, which holds its locks until then. Longest without
-// a statement, in a transaction, is one that waits for a source to renew a token. Of
-// what is set when a session starts, poolers refuse what they do not know.
+// a statement, in a transaction, is one that waits for a source to renew a token. Who
+// reads slowly is not gone: nothing bounds how long what is sent may wait. Of what is
+// set as a session starts, poolers refuse what they do not know.
 const greeting = `
 	SELECT clock_timestamp(),
 		set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
-		set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '60000', false),
+		set_config('tcp_keepalives_count', '3', false),
 		set_config('idle_in_transaction_session_timeout', '600000', false)`
 
 func (c *serverClock) now() time.Time { return c.byServer(c.machine()) }

@@ -185,8 +185,8 @@ func (i *Interval) UnmarshalText(text []byte) error {
 }
 
 // ChangeState records a connection's state, or nothing where that is another than
-// change.OnlyFrom. Twice is as good as once. A
-// disconnected connection stays so: ErrDisconnected.
+// change.OnlyFrom. Twice is as good as once. A disconnected connection stays so:
+// ErrDisconnected.
 func (d *DB) ChangeState(ctx context.Context, connectionID int64, change StateChange) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		c, err := lockConnection(ctx, tx, connectionID)

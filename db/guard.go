@@ -104,10 +104,10 @@ const isSomebodyElse = `a.username || a.email || a.name <> ''
 	AND (a.email = '' OR lower(a.email) <> lower(s.email))
 	AND (a.name = '' OR lower(a.name) <> lower(s.name))`
 
-// compare counts what the snapshot would take from the accounts on record, where
-// the source was asked for those that are missing up to the one that is confirmed. What
-// is in an unchanged block stays as it is, and is only looked for where no other
-// administrator would.
+// compare counts what the snapshot would take from the accounts on record. The source
+// was asked for those that are missing up to the one that is confirmed. What is in an
+// unchanged block stays as it is, and is only looked for where no other administrator
+// would.
 func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary, confirmed directory.Identity) error {
 	if err := tx.QueryRowxContext(ctx, `
 		SELECT count(*) FILTER (WHERE taken), count(*) FILTER (WHERE taken AND kind = 'account' AND a.status <> 'inactive'),

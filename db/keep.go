@@ -35,9 +35,9 @@ func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot s
 }
 
 // keep leaves the staged accounts that a condition chooses the facts of some
-// columns that they have on record, if they are present there. Facts of which some are kept and some, in the
-// other columns, are new get a digest that no facts have, so that each later read
-// is compared with them.
+// columns that they have on record, if they are present there. Facts of which some
+// are kept and some, in the other columns, are new get a digest that no facts have,
+// so that each later read is compared with them.
 func keep(ctx context.Context, tx *sqlx.Tx, connectionID int64, kept, condition string) error {
 	others := without(facts, kept)
 	_, err := tx.ExecContext(ctx, `
