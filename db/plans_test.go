@@ -22,6 +22,7 @@ func (r *record) fillOthers(c Connection) {
 	for _, statement := range []string{
 		`INSERT INTO organizations OVERRIDING SYSTEM VALUE SELECT 1000 + n, 'other-' || n FROM generate_series(1, $1) n`,
 		`INSERT INTO rosters SELECT 1000 + n, imported_at FROM rosters, generate_series(1, $1) n`,
+		`INSERT INTO departures SELECT 1000 + n, address, person, exited_at FROM person_addresses, generate_series(1, $1) n`,
 		`INSERT INTO people SELECT 1000 + n, email, name, aliases, exited_at FROM people, generate_series(1, $1) n`,
 		`INSERT INTO person_addresses SELECT 1000 + n, address, person, exited_at FROM person_addresses, generate_series(1, $1) n`,
 	} {

@@ -33,6 +33,7 @@ var workerPrivileges = map[string][]string{
 	"connections":           {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"credential_candidates": {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"credentials":           {"SELECT", "INSERT", "UPDATE", "DELETE"},
+	"departures":            {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"findings":              {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"goose_db_version":      {"SELECT"},
 	"monitors":              {"SELECT", "INSERT"},

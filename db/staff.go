@@ -75,6 +75,9 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		if !acceptReturns && DefaultHold().stops(change.Returned, change.HadExit) {
 			return &ReturnedError{change}
 		}
+		if err := rememberDepartures(ctx, tx, org, now); err != nil {
+			return err
+		}
 		return replaceRoster(ctx, tx, org, roster)
 	})
 	if isUniqueViolation(err) {
@@ -156,6 +159,10 @@ func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 			FROM jsonb_to_recordset($2) AS r (email text, aliases text[], exited_at timestamptz)
 		), employed AS (
 			SELECT lower(address) AS address, exits FROM listed, LATERAL unnest(email || aliases) AS address WHERE exits > $3
+		), departed AS (
+			SELECT address, lower(person) AS person, exited_at FROM person_addresses WHERE organization_id = $1 AND exited_at IS NOT NULL
+			UNION ALL
+			SELECT address, lower(person), exited_at FROM departures WHERE organization_id = $1
 		)
 		SELECT
 			(SELECT count(*) FROM listed WHERE email NOT IN (SELECT lower(email) FROM people WHERE organization_id = $1)) AS added,
@@ -163,14 +170,31 @@ func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 			(
 				SELECT count(*) FROM people WHERE organization_id = $1 AND exited_at IS NOT NULL AND lower(email) NOT IN (SELECT email FROM listed)
 			) AS removed_with_exit,
-			(SELECT count(*) FROM people WHERE organization_id = $1 AND exited_at IS NOT NULL) AS had_exit,
-			(
-				SELECT count(DISTINCT lower(person)) FROM person_addresses JOIN employed USING (address)
-				WHERE organization_id = $1 AND exited_at < exits
-			) AS returned`, org, roster, now)
+			(SELECT count(DISTINCT person) FROM departed) AS had_exit,
+			(SELECT count(DISTINCT person) FROM departed JOIN employed USING (address) WHERE exited_at < exits) AS returned`, org, roster, now)
 	return change, err
 }
 
+// departuresKept is how long after an exit it is remembered of somebody who is no
+// longer listed.
+const departuresKept = 400 * 24 * time.Hour
+
+// rememberDepartures remembers who had an exit on the roster that is about to be
+// replaced.
+func rememberDepartures(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO departures (organization_id, address, person, exited_at)
+		SELECT organization_id, address, person, exited_at FROM person_addresses WHERE organization_id = $1 AND exited_at IS NOT NULL
+		ON CONFLICT (organization_id, address) DO UPDATE SET person = excluded.person, exited_at = excluded.exited_at`, org); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+		DELETE FROM departures WHERE organization_id = $1 AND exited_at <= $2`, org, now.Add(-departuresKept))
+	return err
+}
+
+// replaceRoster replaces the roster. Whoever is listed has not departed but as it
+// says.
 func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString) error {
 	if _, err := tx.ExecContext(ctx, `
 		WITH addresses AS (DELETE FROM person_addresses WHERE organization_id = $1)
@@ -184,11 +208,17 @@ func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 		org, roster); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `
+	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO person_addresses (organization_id, address, person, exited_at)
 		SELECT DISTINCT $1::bigint, lower(address), email, exited_at
 		FROM people, LATERAL unnest(email || aliases) AS address
-		WHERE organization_id = $1 AND address <> ''`, org)
+		WHERE organization_id = $1 AND address <> ''`, org); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+		DELETE FROM departures WHERE organization_id = $1 AND person IN (
+			SELECT d.person FROM departures d JOIN person_addresses a USING (organization_id, address) WHERE organization_id = $1
+		)`, org)
 	return err
 }
 

@@ -109,6 +109,38 @@ func TestARosterByWhichManyAreEmployedAgainIsRefused(t *testing.T) {
 	}
 }
 
+// Whoever is dropped from the file for a while has left all the same.
+func TestWhoHadLeftIsRememberedWhenNoLongerListed(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	staff := func(exit *time.Time) (people []Person) {
+		for i := range 9 {
+			people = append(people, Person{Email: fmt.Sprintf("user%d@example.com", i), Aliases: []string{fmt.Sprint("u", i)}, ExitedAt: exit})
+		}
+		return people
+	}
+	require.NoError(t, r.ImportRoster(r.ctx, "default", staff(ago(time.Hour))))
+	for range 2 {
+		require.NoError(t, r.ImportRoster(r.ctx, "default", nil))
+	}
+	before := r.dump()
+	_, err := r.DB.ImportRoster(r.ctx, "default", staff(nil), false)
+	require.Equal(t, &ReturnedError{RosterChange{Added: 9, HadExit: 9, Returned: 9}}, err)
+	require.Equal(t, before, r.dump())
+	_, err = r.DB.ImportRoster(r.ctx, "default", []Person{{Email: "new@example.com", Aliases: []string{"U1"}}}, false)
+	require.NoError(t, err, "one may come back under another address")
+
+	_, err = r.DB.ImportRoster(r.ctx, "default", staff(nil), true)
+	require.NoError(t, err)
+	require.Zero(t, one[int](r, `SELECT count(*) FROM departures`), "they are employed again")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", staff(ago(time.Hour))))
+	require.NoError(t, r.ImportRoster(r.ctx, "default", nil))
+	require.Equal(t, 18, one[int](r, `SELECT count(*) FROM departures`))
+	r.clock.Advance(departuresKept)
+	require.NoError(t, r.ImportRoster(r.ctx, "default", nil))
+	require.Zero(t, one[int](r, `SELECT count(*) FROM departures`))
+}
+
 func TestAnImportJudgesWhatWasLastSynced(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

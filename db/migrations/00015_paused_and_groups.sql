@@ -5,7 +5,19 @@
 -- in without an account. How many such groups there are is known of the next sync
 -- on.
 
+--
+-- Whoever had an exit and is no longer listed on a roster is remembered for a while:
+-- a later roster may list them without it.
+
 -- +goose Up
+
+CREATE TABLE departures (
+    organization_id bigint      NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    address         text        NOT NULL,
+    person          text        NOT NULL,
+    exited_at       timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, address)
+);
 
 ALTER TABLE connections
     ADD COLUMN paused boolean NOT NULL DEFAULT false,
@@ -14,4 +26,5 @@ UPDATE connections SET paused = true WHERE state = 'paused' AND NOT cancelled;
 
 -- +goose Down
 
+DROP TABLE departures;
 ALTER TABLE connections DROP COLUMN paused, DROP COLUMN internal_groups;
