@@ -165,6 +165,9 @@ func (a *app) prompt(ctx context.Context, question string) (string, error) {
 			if n == 1 && next[0] == '\n' {
 				return strings.TrimSpace(string(line)), nil
 			}
+			if errors.Is(err, io.EOF) {
+				return "", &failure{Code: codeUsage, Message: "stopped before it was answered", Hint: "nothing was changed"}
+			}
 			if err != nil {
 				return "", err
 			}

@@ -101,7 +101,7 @@ func (a *app) demo(ctx context.Context, c stack.Config, o demoOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.showDemo(ctx, st, simulated); err != nil {
+	if err := a.showDemo(ctx, st, simulated, o.exit); err != nil {
 		return errors.Join(err, st.Stop())
 	}
 	if o.exit {
@@ -144,7 +144,7 @@ func saveDemo(home string, state demoState) error {
 
 // showDemo connects the simulated Jamf Pro, or syncs it when it is connected
 // already, and prints what a person would look at.
-func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulation) error {
+func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulation, exit bool) error {
 	if err := a.useStack(ctx, st); err != nil {
 		return err
 	}
@@ -179,7 +179,12 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 	if err := a.printMonitors(views, demoFindings); err != nil {
 		return err
 	}
-	a.tell(whereToLook, demoPage(st, simulated), simulated.what, simulated.BaseURL, simulated.credentials, simulated.Name, simulated.Organization)
+	a.tell(whereToLook, demoPage(st, simulated), simulated.what, simulated.BaseURL, simulated.credentials)
+	if exit {
+		a.tell("\nAll of this ends now: to look around, `go run ./starter demo` without --exit.")
+		return nil
+	}
+	a.tell(whatToTry, simulated.Name, simulated.Organization)
 	return nil
 }
 
@@ -188,16 +193,17 @@ Where to look
   This connection in Temporal's UI
     %[1]s
   %[2]s
-    %[3]s (%[4]s)
+    %[3]s (%[4]s)`
 
+const whatToTry = `
 What to try, in another terminal in this folder
-  go run ./starter status %[5]s --watch
-  go run ./starter doctor %[5]s
-  go run ./starter resync %[5]s
-  go run ./starter changes %[5]s
-  go run ./starter monitors %[5]s --check
-  go run ./starter staff list --org %[6]s
-  go run ./starter pause %[5]s`
+  go run ./starter status %[1]s --watch
+  go run ./starter doctor %[1]s
+  go run ./starter resync %[1]s
+  go run ./starter changes %[1]s
+  go run ./starter monitors %[1]s --check
+  go run ./starter staff list --org %[2]s
+  go run ./starter pause %[1]s`
 
 // demoView is what demo prints as JSON.
 type demoView struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/serviceerror"
@@ -20,7 +21,8 @@ func newDisconnect(a *app) *cobra.Command {
 		Short: "End a connection and destroy its credentials",
 		Long: `Disconnect destroys the credentials and ends the recurring sync. The record is
 kept, and reconnect goes on with it. With --erase the record is removed as well,
-and the name is free again; that cannot be undone.`,
+and the name is free again; that cannot be undone, and at a terminal the name is
+asked for.`,
 		Example: `  starter disconnect acme
   starter disconnect acme --erase`,
 		Args: named,
@@ -34,6 +36,11 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	record, c, err := a.connection(ctx, name)
 	if err != nil {
 		return err
+	}
+	if erase {
+		if err := a.confirmErase(ctx, name); err != nil {
+			return err
+		}
 	}
 	t, err := a.temporal(ctx)
 	if err != nil {
@@ -76,6 +83,19 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	}
 	a.deliverNotices(ctx, routes)
 	return a.done(name, db.Disconnected, "disconnected; its credentials are destroyed and its record is kept")
+}
+
+// confirmErase asks a person for the connection's name. A program has no second
+// thoughts.
+func (a *app) confirmErase(ctx context.Context, name string) error {
+	if _, ok := a.terminal(); !ok {
+		return nil
+	}
+	answer, err := a.prompt(ctx, fmt.Sprintf("Everything recorded of %s will be gone, for good. Its name, to erase it: ", name))
+	if err == nil && answer != name {
+		err = &failure{Code: codeUsage, Message: "not erased: that is not its name", Hint: "nothing was changed"}
+	}
+	return err
 }
 
 // cancelConnect ends the connecting of a connection, of which nothing is left

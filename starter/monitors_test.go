@@ -258,7 +258,7 @@ func TestARosterWithoutItsExitsIsNotImported(t *testing.T) {
 
 func TestAnOldFileIsNotImportedInSilence(t *testing.T) {
 	t.Parallel()
-	c, name := shared.cli(t), file(t, rosterHeader)
+	c, name := shared.cli(t), file(t, rosterHeader+"a@example.com,A,,\n")
 	require.NotContains(t, c.ok("staff", "import", name, "--org", "org-old").stderr, "last written")
 	long := time.Now().Add(-8 * 24 * time.Hour)
 	require.NoError(t, os.Chtimes(name, long, long))
@@ -269,6 +269,7 @@ func TestAMalformedRosterIsNotImported(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ roster, where string }{
 		"empty file":             {"", "row 1"},
+		"nobody":                 {"email,name,exited_at\n", "lists nobody"},
 		"no such column":         {"email,name,exited_at,salary\n", "row 1, column salary"},
 		"a column is missing":    {"email,name\n", "row 1, column exited_at"},
 		"a column twice":         {"email,name,exited_at,name\n", "row 1, column name"},

@@ -274,6 +274,25 @@ func TestCtrlCEndsACommandThatWatches(t *testing.T) {
 	})
 }
 
+func TestErasingAtATerminalAsksForTheName(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.connect()
+	for answer, says := range map[string]string{"y": "not erased", "\x04": "stopped before it was answered"} {
+		term := s.atTerminal("disconnect", s.name, "--erase")
+		term.awaitPrompt("Its name, to erase it: ")
+		term.answer(answer)
+		require.Equal(t, 2, term.exit(), "%s", term.shown())
+		require.Contains(t, term.shown(), says)
+		require.Equal(t, "active", s.status().State)
+	}
+	term := s.atTerminal("disconnect", s.name, "--erase")
+	term.awaitPrompt("Its name, to erase it: ")
+	term.answer(s.name)
+	require.Zero(t, term.exit(), "%s", term.shown())
+	require.Equal(t, 6, s.run("status", s.name).code)
+}
+
 // A named pipe that nobody writes to is waited for in the kernel.
 func TestASecondCtrlCEndsACommandThatCannotEndByItself(t *testing.T) {
 	t.Parallel()

@@ -66,6 +66,9 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 	if err != nil {
 		return err
 	}
+	if len(people) == 0 {
+		return &failure{Code: codeUsage, Message: file + " lists nobody", Hint: "nothing was imported: the file is the whole roster of the organization"}
+	}
 	record, err := a.record(ctx)
 	if err != nil {
 		return err

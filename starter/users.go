@@ -43,7 +43,11 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 			if u.Kind != directory.Account {
 				email = strings.TrimSpace(email + " (" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")")
 			}
-			return []string{u.Username, email, string(u.Status), string(u.MFA), accessOf(u), strings.Join(u.Roles, ", ")}
+			status := string(u.Status)
+			if u.RemovedAt != nil {
+				status = "removed " + ago(*u.RemovedAt)
+			}
+			return []string{u.Username, email, status, string(u.MFA), accessOf(u), strings.Join(u.Roles, ", ")}
 		})); err != nil || listed > 0 {
 		return err
 	}

@@ -204,7 +204,8 @@ func (e *examination) examinePrivileges(missing []directory.Limitation, failed *
 		unread := slices.IndexFunc(missing, func(l directory.Limitation) bool { return l.Lost == p.Lost })
 		switch {
 		case hidden:
-			e.skip(checkPrivilege+" "+failed.Privilege, checkPrivilege)
+			e.checks = append(e.checks, Check{Name: checkPrivilege, State: Skipped,
+				Message: p.Privilege + " is not looked at, for want of " + failed.Privilege, Remedy: "mend that first"})
 		case failed != nil && failed.Privilege == p.Privilege:
 			e.fail(checkPrivilege, string(failed.Code), add, "%s is missing: nothing is read without it", p.Privilege)
 			hidden = true
