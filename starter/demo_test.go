@@ -232,6 +232,9 @@ func (p *stack) exit(t *testing.T) int {
 func (p *stack) interrupt(t *testing.T) int {
 	t.Helper()
 	require.False(t, p.ended(), "%s", p)
+	for _, shown := range []string{"starter resync demo", "starter staff list --org demo"} {
+		require.Contains(t, p.stdout.String(), shown)
+	}
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	return p.exit(t)
 }
@@ -271,10 +274,11 @@ func (h *home) demoEnds(t *testing.T) {
 	for _, shown := range []string{
 		"amara.abara", "amara.abara@example.com", "Administrator",
 		"JAMF_ACCESS_REMOVED_ON_EXIT: failing", "JAMF_USER_MFA_ENABLED: not_evaluable",
-		"http://127.0.0.1:", "access-sync%2Fdemo", "starter resync demo", "starter staff list --org demo",
+		"http://127.0.0.1:", "access-sync%2Fdemo", "without --exit",
 	} {
 		require.Contains(t, p.stdout.String(), shown)
 	}
+	require.NotContains(t, p.stdout.String(), "starter resync", "which would find nothing")
 	require.Contains(t, p.stderr.String(), "starting PostgreSQL")
 	require.NotContains(t, p.stdout.String(), "$?", "it is 1 of every failure, after go run")
 }
@@ -409,7 +413,7 @@ func (h *home) demoThroughTruto(t *testing.T) {
 	p := h.demo(t, "--via", "truto", "--exit")
 	require.Zero(t, p.exit(t), "%s", p)
 	for _, shown := range []string{
-		"amara.abara", "The simulated Truto", "access-sync%2Fdemo-truto", "starter resync demo-truto",
+		"amara.abara", "The simulated Truto", "access-sync%2Fdemo-truto",
 		"JAMF_ACCESS_REMOVED_ON_EXIT: failing", "JAMF_USER_MFA_ENABLED: failing",
 		"left out: users without any role or group (",
 	} {
