@@ -232,9 +232,6 @@ func (p *stack) exit(t *testing.T) int {
 func (p *stack) interrupt(t *testing.T) int {
 	t.Helper()
 	require.False(t, p.ended(), "%s", p)
-	for _, shown := range []string{"starter resync demo", "starter staff list --org demo"} {
-		require.Contains(t, p.stdout.String(), shown)
-	}
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	return p.exit(t)
 }
@@ -287,6 +284,9 @@ func (h *home) demoStaysUp(t *testing.T) {
 	p := h.demo(t)
 	await(t, "the demo to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
 	require.False(t, p.ended(), "%s", p)
+	for _, shown := range []string{"starter resync demo", "starter staff list --org demo"} {
+		require.Contains(t, p.stdout.String(), shown)
+	}
 	c := h.cli(t)
 	syncs := ask[[]syncDoc](c, "syncs", "demo")
 	require.Len(t, syncs, 2, "the second demo goes on with the record of the first")
