@@ -35,7 +35,8 @@ type ApplyOptions struct {
 // record stays. A snapshot that is not whole is an *directory.Error
 // (Inconsistent); one that is not staged is ErrStagingLost, also where the source
 // was not asked for somebody whom it would remove, and where the sync itself is
-// unknown: the database was restored to a time before it. A sync that has ended before is returned as it ended, so twice is as good as once.
+// unknown: the database was restored to a time before it. A sync that has ended
+// before is returned as it ended, so twice is as good as once.
 func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (Sync, error) {
 	var s Sync
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {

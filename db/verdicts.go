@@ -26,10 +26,11 @@ type verdict struct {
 // on the roster may belong to somebody who has left it. Of two people that an
 // account may belong to, by e-mail address and by username, it is taken for the
 // one who left first. An e-mail address that is nobody's outweighs a username: it may
-// be that of somebody who was dropped from the roster. Every join is by an equality that a hash can serve, see
-// setBased, and of tables themselves: of a materialized query the planner does
-// not know how many rows are equal, and took minutes over a million. Neither does
-// any look up what can be a parameter: several processes then read at once.
+// be that of somebody who was dropped from the roster. Every join is by an equality
+// that a hash can serve, see setBased, and of tables themselves: of a materialized
+// query the planner does not know how many rows are equal, and took minutes over a
+// million. Neither does any look up what can be a parameter: several processes then
+// read at once.
 var verdicts = map[string]verdict{
 	AccessRemovedOnExit: {
 		query: `

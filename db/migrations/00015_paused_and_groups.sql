@@ -4,7 +4,6 @@
 -- With single sign-on, whoever is in a group that Jamf Pro keeps itself may come
 -- in without an account. How many such groups there are is known of the next sync
 -- on.
-
 --
 -- Whoever had an exit and is no longer listed on a roster is remembered for a while:
 -- a later roster may list them without it.

@@ -21,9 +21,13 @@ func isNotThere(err error) bool {
 	return ok
 }
 
-// outward gives a 404 that nothing else could explain its meaning: there is
-// no Jamf Pro at the address.
+// outward gives errors that never leave the package their meaning. A 404 that
+// nothing else could explain says that there is no Jamf Pro at the address, and an
+// answer that no Jamf Pro could give contradicts the others.
 func outward(err error) error {
+	if absent, ok := errors.AsType[*absentError](err); ok {
+		return inconsistent("%s", absent.reason)
+	}
 	if missing, ok := errors.AsType[*notThereError](err); ok {
 		return directory.Errorf(directory.Unreachable,
 			"%s answered HTTP 404: this does not look like a Jamf Pro of version 10.49 or newer; check the host and the path", missing.url)

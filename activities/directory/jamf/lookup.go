@@ -2,7 +2,6 @@ package jamf
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"jamf-access-review/activities/directory"
@@ -78,9 +77,6 @@ func (s *source) groupFinder(ctx context.Context) (finder, error) {
 // clientFinder does so, too.
 func (s *source) clientFinder(ctx context.Context) (finder, error) {
 	clients, err := s.loadClients(ctx)
-	if absent, ok := errors.AsType[*absentError](err); ok {
-		err = inconsistent("%s", absent.reason)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func (l *limits) accept(ep endpoint, err error) (missing, other error) {
 	switch {
 	case isAbsent:
 		limitation.Reason = absent.reason
-		err = inconsistent("%s", absent.reason)
+		err = outward(err)
 	case e != nil && e.Code == directory.MissingPrivilege && e.Privilege == ep.privilege && ep.lost != "":
 		limitation.Privilege = ep.privilege
 	default:

@@ -33,9 +33,9 @@ func (a api) ask(ctx context.Context, token directory.Token, r request, into any
 	for _, segment := range r.path {
 		u = u.JoinPath(url.PathEscape(segment))
 	}
-	shown := httpclient.Redact(u)
+	var shown string
 	if r.id != "" {
-		u, shown = u.JoinPath(url.PathEscape(r.id)), shown+"/{id}"
+		u, shown = u.JoinPath(url.PathEscape(r.id)), httpclient.Redact(u)+"/{id}"
 	}
 	u.RawQuery = r.query.Encode()
 	asked := httpclient.Request{Method: r.method, URL: u, Shown: shown, Repeatable: r.repeatable, Header: http.Header{
