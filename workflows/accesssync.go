@@ -31,6 +31,9 @@ type AccessSyncInput struct {
 	StateSince time.Time `json:"state_since,omitzero"`
 	// Searchable says that Temporal knows the search attributes.
 	Searchable bool `json:"searchable,omitempty"`
+	// RecordsLocally says that the sync's outcome is recorded in a local activity
+	// first. Runs that began before 2026-11-27 do not.
+	RecordsLocally bool `json:"records_locally,omitempty"`
 	// Disconnected says that the connection has no credentials: it was
 	// disconnected, and ends again unless a reconnect succeeds.
 	Disconnected bool `json:"disconnected,omitempty"`
@@ -55,11 +58,12 @@ type Outlook struct {
 // workflow is not running: somebody ended it, or disconnected the connection.
 func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
-		Connection:   ConnectionOf(c),
-		Every:        db.Interval(c.Every),
-		Paused:       c.Paused || c.State == db.Paused,
-		Disconnected: c.State == db.Disconnected,
-		Outlook:      Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
+		Connection:     ConnectionOf(c),
+		Every:          db.Interval(c.Every),
+		Paused:         c.Paused || c.State == db.Paused,
+		Disconnected:   c.State == db.Disconnected,
+		RecordsLocally: true,
+		Outlook:        Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
 	}
 	if c.NextSyncAt != nil {
 		in.NextSyncAt = *c.NextSyncAt
@@ -204,6 +208,7 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 		connection:     s.in.Connection,
 		trigger:        s.current.Trigger,
 		acceptRemovals: s.current.AcceptRemovals,
+		recordsLocally: s.in.RecordsLocally,
 		becomes: func(p problem) db.StateChange {
 			outlook, s.unrecorded = s.outlook(ctx, p), false
 			return s.stateChange(outlook)
@@ -348,7 +353,7 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 		}
 	}
 	next := s.in
-	next.Begin = s.next
+	next.Begin, next.RecordsLocally = s.next, true
 	return workflow.NewContinueAsNewError(ctx, AccessSync, next)
 }
 

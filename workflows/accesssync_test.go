@@ -35,7 +35,7 @@ func TestItSyncsWhenItIsTimeAndContinuesAsNew(t *testing.T) {
 	b.eventually(func() bool { return b.status().LastSync != nil }, "a sync ends")
 	require.Equal(t, []db.Trigger{db.TriggerSchedule}, b.stage.fetched())
 	require.Len(t, b.runs(), 2, "one run is one sync")
-	require.LessOrEqual(t, len(b.history(run.GetID(), run.GetRunID())), 20, "events of a run")
+	require.LessOrEqual(t, len(b.history(run.GetID(), run.GetRunID())), 15, "events of a run that had nothing to wait for")
 	require.Equal(t, db.Active, b.status().State)
 	require.True(t, b.status().NextSyncAt.After(time.Now()))
 	b.keep("scheduled-sync", run.GetID(), run.GetRunID())
@@ -595,6 +595,77 @@ func TestASnapshotThatIsLostAgainAndAgainFailsTheSync(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []any{db.Failed, "unexpected", "it was refused"}, []any{result.Outcome, result.Error, result.Reason})
 	require.Len(t, b.stage.fetched(), 10)
+}
+
+func TestRecordingThatFailsIsLeftToAnActivity(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var tries atomic.Int32
+	b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
+		if tries.Add(1) <= 2 {
+			return activities.Recorded{}, errors.New("PostgreSQL is away")
+		}
+		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+	}
+	run := b.start(b.idle())
+	result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, db.Applied, result.Outcome)
+	require.Len(t, b.stage.fetched(), 1, "and nothing is fetched again")
+	require.Equal(t, []string{activities.FetchUsers, activities.RecordOutcomes}, b.activitiesOf(run))
+	b.keep("recorded-by-an-activity", run.GetID(), run.GetRunID())
+}
+
+func TestRecordingThatTakesLongIsLeftToAnActivity(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var tries atomic.Int32
+	long := make(chan struct{})
+	b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
+		if tries.Add(1) == 1 {
+			<-long
+			return activities.Recorded{}, errors.New("nobody waits for this any more")
+		}
+		close(long)
+		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+	}
+	run := b.start(b.idle())
+	result, err := b.update(ResyncMessage, "r", ResyncRequest{})
+	require.NoError(t, err)
+	require.Equal(t, db.Applied, result.Outcome)
+	require.Equal(t, []string{activities.FetchUsers, activities.RecordOutcomes}, b.activitiesOf(run))
+}
+
+// The run cannot hear them until it has recorded, and then is about to end.
+func TestMessagesThatComeWhileASyncIsRecordedAreHeard(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var tries atomic.Int32
+	recording, heard := make(chan struct{}), make(chan struct{})
+	b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
+		if tries.Add(1) == 1 {
+			close(recording)
+			<-heard
+		}
+		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+	}
+	run := b.start(b.idle())
+	b.signal(ResyncMessage, nil)
+	<-recording
+	answered := make(chan error, 1)
+	go func() {
+		_, err := b.update(ResyncMessage, "late", ResyncRequest{})
+		answered <- err
+	}()
+	b.signal(PauseMessage, nil)
+	b.signal(ResyncMessage, nil)
+	close(heard)
+	require.NoError(t, <-answered)
+	b.eventually(func() bool { return b.status().Doing == "paused" }, "it is paused")
+	require.GreaterOrEqual(t, len(b.stage.fetched()), 2, "the first sync answers nobody who asked after it began")
+	states := b.stage.recorded()
+	require.Equal(t, db.Paused, states[len(states)-1].State)
+	b.keep("messages-while-recording", run.GetID(), run.GetRunID())
 }
 
 func TestPauseStopsTheScheduleAndResumeStartsIt(t *testing.T) {

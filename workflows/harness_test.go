@@ -183,7 +183,10 @@ func (b *testBundle) connection() Connection { return Connection{ID: 7, Name: b.
 
 // idle is the input of an AccessSync with nothing to do for a day.
 func (b *testBundle) idle() AccessSyncInput {
-	return AccessSyncInput{Connection: b.connection(), Every: db.Interval(24 * time.Hour), Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)}}
+	return AccessSyncInput{
+		Connection: b.connection(), Every: db.Interval(24 * time.Hour),
+		Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)}, RecordsLocally: true,
+	}
 }
 
 func (b *testBundle) start(in AccessSyncInput) client.WorkflowRun {
@@ -262,6 +265,19 @@ func (b *testBundle) history(workflowID, runID string) []*historypb.HistoryEvent
 		events = append(events, event)
 	}
 	return events
+}
+
+// activitiesOf are the activities that a run has scheduled, in order, but for
+// local ones.
+func (b *testBundle) activitiesOf(run client.WorkflowRun) []string {
+	b.t.Helper()
+	var scheduled []string
+	for _, event := range b.history(run.GetID(), run.GetRunID()) {
+		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil {
+			scheduled = append(scheduled, a.ActivityType.Name)
+		}
+	}
+	return scheduled
 }
 
 // keep writes the history of a run to the folder that RECORD_HISTORIES names,

@@ -17,6 +17,11 @@ const (
 	maxRefreshes = 10
 	// maxStagingLosses bounds how often what was staged may be lost in one sync.
 	maxStagingLosses = 10
+	// localPatience is how long recording may hold up a workflow task, whose own
+	// timeout is 10 s.
+	localPatience = 5 * time.Second
+
+	recordingSummary = "apply the snapshot and evaluate the monitors"
 )
 
 // syncOnce is one sync: fetch the whole directory, then record what came of
@@ -26,6 +31,9 @@ type syncOnce struct {
 	connection     Connection
 	trigger        db.Trigger
 	acceptRemovals bool
+	// recordsLocally says that the outcome is recorded in a local activity, as
+	// long as that does.
+	recordsLocally bool
 	// becomes is asked, when the sync is about to be recorded, for the state
 	// that its connection is in from then on.
 	becomes func(problem) db.StateChange
@@ -50,11 +58,37 @@ func (s syncOnce) attempt(ctx workflow.Context) (result activities.Recorded, err
 	if err := s.fetch(ctx); err != nil {
 		return result, err
 	}
-	err = workflow.ExecuteActivity(s.withLongActivity(ctx, "apply the snapshot and evaluate the monitors"),
-		activities.RecordOutcomes, activities.RecordOutcomesInput{
-			ConnectionID: s.connection.ID, AcceptRemovals: s.acceptRemovals, Becomes: s.becomes(problem{}),
-		}).Get(ctx, &result)
+	if s.recordsLocally {
+		if result, err = s.recordLocally(ctx); err == nil || final(err) {
+			return result, err
+		}
+	}
+	err = workflow.ExecuteActivity(s.withLongActivity(ctx, recordingSummary), activities.RecordOutcomes, s.recording()).Get(ctx, &result)
 	return result, err
+}
+
+// recordLocally records within the workflow task, once, which is a third less
+// work for Temporal and for the worker. What it does not get done soon, because
+// there is much to record or PostgreSQL is away, is left to an activity that can
+// be seen to wait.
+func (s syncOnce) recordLocally(ctx workflow.Context) (result activities.Recorded, err error) {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: localPatience,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:                recordingSummary,
+	})
+	err = workflow.ExecuteLocalActivity(ctx, activities.RecordOutcomes, s.recording()).Get(ctx, &result)
+	return result, err
+}
+
+func (s syncOnce) recording() activities.RecordOutcomesInput {
+	return activities.RecordOutcomesInput{ConnectionID: s.connection.ID, AcceptRemovals: s.acceptRemovals, Becomes: s.becomes(problem{})}
+}
+
+// final says that an activity is not to be tried again after an error.
+func final(err error) bool {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && app.NonRetryable() || temporal.IsCanceledError(err)
 }
 
 // fetch fetches the users, replacing the access token when the source rejects
