@@ -81,13 +81,15 @@ func accountsOfKind(ctx context.Context, tx *sqlx.Tx, connectionID int64, kind d
 
 // Change is what a sync found different about one account.
 type Change struct {
-	Sync   int             `db:"number"`
-	At     time.Time       `db:"at"`
-	Kind   string          `db:"kind"`
-	ID     string          `db:"source_id"`
-	Change string          `db:"change"` // added, removed, changed or restored
-	Before json.RawMessage `db:"before"` // only the facts that differ
-	After  json.RawMessage `db:"after"`
+	Sync int       `db:"number"`
+	At   time.Time `db:"at"`
+	Kind string    `db:"kind"`
+	ID   string    `db:"source_id"`
+	// Username is what the account is called now.
+	Username string          `db:"username"`
+	Change   string          `db:"change"` // added, removed, changed or restored
+	Before   json.RawMessage `db:"before"` // only the facts that differ
+	After    json.RawMessage `db:"after"`
 }
 
 // Changes yields the changes of a connection since a time, oldest first, as
@@ -97,11 +99,12 @@ func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) i
 	return func(yield func(Change, error) bool) {
 		rows, err := d.sql.QueryxContext(ctx, `
 			WITH since AS MATERIALIZED (SELECT min(number) AS number FROM syncs WHERE connection_id = $1 AND finished_at >= $2)
-			SELECT number, at, kind, source_id, change, before, after FROM (
-				SELECT number, at, kind, source_id, change, before, after
-				FROM changes WHERE connection_id = $1 AND number >= (SELECT number FROM since)
+			SELECT number, at, kind, source_id, username, change, before, after FROM (
+				SELECT number, at, kind, source_id, coalesce(username, '') AS username, change, before, after
+				FROM changes LEFT JOIN accounts USING (connection_id, kind, source_id)
+				WHERE connection_id = $1 AND number >= (SELECT number FROM since)
 				UNION ALL
-				SELECT arrived_in, finished_at, kind, source_id, 'added', '{}', to_jsonb(f)
+				SELECT arrived_in, finished_at, kind, source_id, accounts.username, 'added', '{}', to_jsonb(f)
 				FROM accounts JOIN syncs USING (connection_id), LATERAL (SELECT `+facts+`) f
 				WHERE connection_id = $1 AND number = arrived_in AND outcome = 'applied' AND number >= (SELECT number FROM since)
 					AND (SELECT max(added) > 0 FROM syncs WHERE connection_id = $1 AND number >= (SELECT number FROM since))

@@ -42,14 +42,14 @@ func (a *app) changes(ctx context.Context, name, since string) error {
 	return output.WriteTable(a.out, []output.Column{output.Col("Sync", 5), output.Col("At", 20), output.Col("Who", 16), output.Col("Change", 8), output.Col("Before", 12), output.Col("After", 12)},
 		converted(changes, func(c db.Change) []string {
 			before, after := facts(c.Before), facts(c.After)
-			// All of their facts differ; the name is enough for a table.
+			// All of their facts differ; what they may do is enough for a table.
 			switch c.Change {
 			case "added":
-				after = fact(c.After, "username")
+				after = fact(c.After, "roles")
 			case "removed":
-				before = fact(c.Before, "username")
+				before = fact(c.Before, "roles")
 			}
-			return []string{fmt.Sprint(c.Sync), when(&c.At), c.Kind + " " + c.ID, c.Change, before, after}
+			return []string{fmt.Sprint(c.Sync), when(&c.At), fmt.Sprintf("%s (%s %s)", c.Username, c.Kind, c.ID), c.Change, before, after}
 		}))
 }
 

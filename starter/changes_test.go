@@ -73,9 +73,14 @@ func TestChangesAreTheFactsThatDiffer(t *testing.T) {
 			require.Zero(t, doc.Sync.Added+doc.Sync.Removed, "it is the same account")
 			changes := s.changesOf(2)
 			require.Len(t, changes, 1)
+			called, renamed := c.after["username"]
+			if !renamed {
+				called = username("bob")
+			}
 			require.Equal(t, "changed", changes[0].Change)
 			require.Equal(t, "account", changes[0].Kind)
 			require.Equal(t, fmt.Sprint(s.bob), changes[0].ID)
+			require.Equal(t, called, changes[0].Username, "as it is called now")
 			require.Equal(t, c.before, changes[0].Before)
 			require.Equal(t, c.after, changes[0].After)
 		})
@@ -105,6 +110,7 @@ func TestAnAccountIsAddedRemovedAndRestored(t *testing.T) {
 	removed := s.changesOf(3)
 	require.Len(t, removed, 1)
 	require.Equal(t, "removed", removed[0].Change)
+	require.Equal(t, username("dan"), removed[0].Username)
 	require.Equal(t, email("dan"), removed[0].Before["email"])
 	require.Empty(t, removed[0].After)
 	require.NotContains(t, usernames(s.users(), "account"), username("dan"))

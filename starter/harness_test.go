@@ -218,13 +218,14 @@ type (
 		RemovedAt   *time.Time `json:"removed_at"`
 	}
 	changeDoc struct {
-		Sync   int            `json:"sync"`
-		At     time.Time      `json:"at"`
-		Kind   string         `json:"kind"`
-		ID     string         `json:"id"`
-		Change string         `json:"change"`
-		Before map[string]any `json:"before"`
-		After  map[string]any `json:"after"`
+		Sync     int            `json:"sync"`
+		At       time.Time      `json:"at"`
+		Kind     string         `json:"kind"`
+		ID       string         `json:"id"`
+		Username string         `json:"username"`
+		Change   string         `json:"change"`
+		Before   map[string]any `json:"before"`
+		After    map[string]any `json:"after"`
 	}
 	monitorDoc struct {
 		Code     string         `json:"code"`

@@ -100,17 +100,18 @@ func viewUser(a db.Account) userView {
 }
 
 type changeView struct {
-	Sync   int             `json:"sync"`
-	At     time.Time       `json:"at"`
-	Kind   string          `json:"kind"`
-	ID     string          `json:"id"`
-	Change string          `json:"change"`
-	Before json.RawMessage `json:"before"`
-	After  json.RawMessage `json:"after"`
+	Sync     int             `json:"sync"`
+	At       time.Time       `json:"at"`
+	Kind     string          `json:"kind"`
+	ID       string          `json:"id"`
+	Username string          `json:"username"`
+	Change   string          `json:"change"`
+	Before   json.RawMessage `json:"before"`
+	After    json.RawMessage `json:"after"`
 }
 
 func viewChange(c db.Change) changeView {
-	return changeView{Sync: c.Sync, At: seconds(c.At), Kind: c.Kind, ID: c.ID, Change: c.Change, Before: c.Before, After: c.After}
+	return changeView{Sync: c.Sync, At: seconds(c.At), Kind: c.Kind, ID: c.ID, Username: c.Username, Change: c.Change, Before: c.Before, After: c.After}
 }
 
 type monitorView struct {

@@ -78,11 +78,11 @@ func facts(content json.RawMessage) string {
 	return strings.Join(parts, "; ")
 }
 
-// fact is one of the facts of a change.
+// fact is one of the facts of a change, by its name.
 func fact(content json.RawMessage, key string) string {
 	var m map[string]any
 	if err := json.Unmarshal(content, &m); err != nil || m[key] == nil {
 		return ""
 	}
-	return fmt.Sprint(m[key])
+	return fmt.Sprintf("%s: %v", key, m[key])
 }
