@@ -126,8 +126,9 @@ func (d *DB) AcceptCredentials(ctx context.Context, connectionID, offer int64, t
 
 // Reseal seals all credentials, tokens, offers and webhooks with the keyset's
 // newest key, and returns how many connections and subscriptions had any. Twice
-// is as good as once.
-func (d *DB) Reseal(ctx context.Context) (int, error) {
+// is as good as once. keep is called when all of them could be, and before anything
+// is stored: it puts the keyset where whoever opens them then finds it.
+func (d *DB) Reseal(ctx context.Context, keep func() error) (int, error) {
 	resealed := map[string]bool{}
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		if _, err := tx.ExecContext(ctx, `SELECT FROM connections ORDER BY id FOR NO KEY UPDATE`); err != nil {
@@ -147,7 +148,7 @@ func (d *DB) Reseal(ctx context.Context) (int, error) {
 				resealed[owner] = true
 			}
 		}
-		return nil
+		return keep()
 	})
 	return len(resealed), err
 }

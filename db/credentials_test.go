@@ -2,6 +2,7 @@ package db
 
 import (
 	"encoding/hex"
+	"errors"
 	"os/exec"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func TestWrongOrNoKeyset(t *testing.T) {
 	wrong := r.openWith(WithKeyset(other))
 	_, err = wrong.Credentials(r.ctx, c.ID)
 	require.ErrorContains(t, err, "the keyset has no key for it")
-	_, err = wrong.Reseal(r.ctx)
+	_, err = wrong.Reseal(r.ctx, func() error { t.Error("nobody needs a keyset that opens nothing"); return nil })
 	require.ErrorContains(t, err, "the keyset has no key for it")
 
 	none := r.openWith()
@@ -75,6 +76,22 @@ func TestWrongOrNoKeyset(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoKeyset)
 	_, err = none.Connection(r.ctx, "new")
 	require.ErrorIs(t, err, ErrNotFound)
+}
+
+// kept is where Reseal has nothing to keep.
+func kept() error { return nil }
+
+func TestNothingIsSealedWithAKeysetThatIsNotKept(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	rotated, err := r.keyset.Rotated()
+	require.NoError(t, err)
+	full := errors.New("the disk is full")
+	_, err = r.openWith(WithKeyset(rotated)).Reseal(r.ctx, func() error { return full })
+	require.ErrorIs(t, err, full)
+	_, err = r.Credentials(r.ctx, c.ID)
+	require.NoError(t, err)
 }
 
 func TestRotationOfKeys(t *testing.T) {
@@ -104,7 +121,7 @@ func TestRotationOfKeys(t *testing.T) {
 	}
 	expectOpens()
 	for range 2 {
-		n, err := newer.Reseal(r.ctx)
+		n, err := newer.Reseal(r.ctx, kept)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		expectOpens()
@@ -218,7 +235,7 @@ func TestRejectedCredentialsAreDestroyedAndStayRejected(t *testing.T) {
 		require.Zero(t, one[int](r, `SELECT count(sealed) FROM credential_candidates`))
 	}
 	require.ErrorIs(t, r.AcceptCredentials(r.ctx, c.ID, offer, directory.Token{Value: "token"}), ErrRejected, "by another attempt")
-	resealed, err := r.Reseal(r.ctx)
+	resealed, err := r.Reseal(r.ctx, kept)
 	require.NoError(t, err)
 	require.Equal(t, 1, resealed)
 	got, err := r.Credentials(r.ctx, c.ID)

@@ -72,7 +72,7 @@ func TestWebhooksAreKeptSealed(t *testing.T) {
 	require.NoError(t, err)
 	newer := r.openWith(WithKeyset(rotated))
 	for range 2 {
-		n, err := newer.Reseal(r.ctx)
+		n, err := newer.Reseal(r.ctx, kept)
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
 	}

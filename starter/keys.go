@@ -57,10 +57,14 @@ func (a *app) createKeys(file string) error {
 	if err != nil {
 		return err
 	}
-	if err := keyset.Create(file); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return &failure{Code: codeAlreadyExists, Message: file + " exists", Hint: "it is left as it is; `starter keys rotate` adds a key to it"}
-		}
+	err = keyset.Create(file)
+	if errors.Is(err, fs.ErrExist) {
+		return &failure{Code: codeAlreadyExists, Message: file + " exists", Hint: "it is left as it is; `starter keys rotate` adds a key to it"}
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return &failure{Code: codeUsage, Message: e.Error(), Hint: "name a file in a folder that exists, and that you may write to"}
+	}
+	if err != nil {
 		return err
 	}
 	if a.format == output.JSON {
@@ -88,16 +92,12 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The file is replaced once there is a record to seal.
 	record, err := a.record(ctx, db.WithKeyset(rotated))
 	if err != nil {
 		return err
 	}
-	if err := rotated.Replace(file); err != nil {
-		return err
-	}
 	a.say("Sealing all credentials with the new key")
-	resealed, err := record.Reseal(ctx)
+	resealed, err := record.Reseal(ctx, func() error { return rotated.Replace(file) })
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (a *app) printMonitors(views []monitorView, atMost int) error {
 			a.tell("  %s", output.Clean(v.Reason))
 		}
 		n := v.Counts
-		a.tell("  %d passing, %d due, %d failing, %d not evaluable, %d excepted", n.Passing, n.Due, n.Failing, n.NotEvaluable, n.Excepted)
+		a.tell("  %d passing, %d due, %d failing, %d not evaluable", n.Passing, n.Due, n.Failing, n.NotEvaluable)
 		a.tell("  as of sync %d, %s", v.Sync, when(&v.EvaluatedAt))
 		findings := v.Findings
 		if atMost > 0 && len(findings) > atMost {

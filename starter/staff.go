@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ first row names the columns:
   exited_at  RFC 3339 time or date (its beginning, in UTC); empty while employed
   aliases    optional; other e-mail addresses or usernames, separated by ";"
 
-Nothing is imported when any row is wrong, or when many who had an exit are
+Nothing is imported when any row is wrong (the first ten are told), or when many who had an exit are
 employed again, or longer: a file whose exits are missing would make monitors
 pass. A roster older than 7 days proves nothing, so import it regularly. The exit
 monitors of all connections of the organization are evaluated again on what was
@@ -146,8 +147,10 @@ func (a *app) readRoster(ctx context.Context, file string) ([]db.Person, error) 
 		}
 	}
 	people, err := typed(ctx, a, func() ([]db.Person, error) { return roster.Read(in) })
-	if e, ok := errors.AsType[*roster.Error](err); ok {
-		return nil, &failure{Code: codeUsage, Message: file + ": " + e.Error(), Hint: "nothing was imported; see `starter staff import --help`"}
+	_, wrong := errors.AsType[*roster.Error](err)
+	_, unreadable := errors.AsType[*fs.PathError](err)
+	if wrong || unreadable {
+		return nil, &failure{Code: codeUsage, Message: file + ": " + err.Error(), Hint: "nothing was imported; see `starter staff import --help`"}
 	}
 	return people, err
 }
@@ -171,6 +174,9 @@ func (a *app) listStaff(ctx context.Context, organization string) error {
 		return err
 	}
 	r, err := record.Roster(ctx, organization)
+	if errors.Is(err, db.ErrNotFound) {
+		return &failure{Code: codeNotFound, Message: err.Error(), Hint: fmt.Sprintf("`starter staff import FILE.csv --org %q` imports one", organization)}
+	}
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,9 @@ func printStatus(w io.Writer, v statusView) {
 	line("Scope", "%s", v.Scope)
 	if s := v.LastSync; s != nil {
 		line("Last sync", "number %d, %s, %s", s.Number, s.Outcome, ago(*s.FinishedAt))
-		line("", "%d accounts, %d added, %d changed, %d removed", s.Accounts, s.Added, s.Changed, s.Removed)
+		if s.Outcome == string(db.Applied) {
+			line("", "%d accounts, %d added, %d changed, %d removed", s.Accounts, s.Added, s.Changed, s.Removed)
+		}
 		for _, reason := range reasons(s.Reason) {
 			line("", "%s", reason)
 		}

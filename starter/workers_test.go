@@ -230,7 +230,9 @@ func TestKeysRotateUnderARunningWorker(t *testing.T) {
 func TestAKeysetThatCannotBeRotatedStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	made := filepath.Join(t.TempDir(), "keyset.json")
-	c := shared.cli(t)
+	s := setup(t)
+	s.connect()
+	c := s.cli
 	c.ok("keys", "create", made)
 	content, err := os.ReadFile(made)
 	require.NoError(t, err)
@@ -245,6 +247,9 @@ func TestAKeysetThatCannotBeRotatedStaysAsItIs(t *testing.T) {
 	missing := c.with("JAMF_ACCESS_KEYSET="+made+".not").refuse(2, "usage", "keys", "rotate")
 	require.Contains(t, missing.Message, made+".not")
 	require.Contains(t, missing.Hint, "starter keys create")
+
+	another := c.with("JAMF_ACCESS_KEYSET="+made).refuse(1, "unexpected", "keys", "rotate")
+	require.Contains(t, another.Message, "the keyset has no key for it")
 
 	c.with("JAMF_ACCESS_KEYSET="+made, "DATABASE_URL=postgres://127.0.0.1:1/record").refuse(5, "unreachable", "keys", "rotate")
 	after, err := os.ReadFile(made)

@@ -29,6 +29,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("row %d, column %s: %s", e.Row, e.Column, e.Reason)
 }
 
+// maxErrors is how many rows that are wrong are told.
+const maxErrors = 10
+
 // columns that a roster has, in any order, and whether it must have them.
 var columns = map[string]bool{"email": true, "name": true, "exited_at": true, "aliases": false}
 
@@ -36,7 +39,8 @@ var columns = map[string]bool{"email": true, "name": true, "exited_at": true, "a
 // exited_at (RFC 3339 or a date, which means its beginning in UTC; empty while
 // employed) and optionally aliases, separated by ";". An address belongs to
 // one person only, without regard to case. Every error of the content is an
-// *Error.
+// *Error, or several that are joined: one for each row that is wrong, of the first
+// ten.
 func Read(r io.Reader) ([]db.Person, error) {
 	records := csv.NewReader(r)
 	records.FieldsPerRecord = -1
@@ -47,35 +51,49 @@ func Read(r io.Reader) ([]db.Person, error) {
 	}
 	people := []db.Person{}
 	seen := map[string]int{}
-	for {
+	var wrong []error
+	for len(wrong) < maxErrors {
 		record, err := records.Read()
 		if errors.Is(err, io.EOF) {
-			return people, nil
+			break
 		}
-		if err != nil {
-			return nil, syntax(err)
+		if err != nil { // what comes after cannot be told apart
+			wrong = append(wrong, syntax(err))
+			break
 		}
 		row, _ := records.FieldPos(0)
 		if !slices.ContainsFunc(record, func(field string) bool { return strings.TrimSpace(field) != "" }) {
 			continue // as spreadsheets leave behind
 		}
 		person, err := parse(record, index, row)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = claim(seen, person, row)
 		}
-		for i, address := range append([]string{person.Email}, person.Aliases...) {
-			key := strings.ToLower(address)
-			if other, ok := seen[key]; ok && other != row {
-				column := "email"
-				if i > 0 {
-					column = "aliases"
-				}
-				return nil, &Error{row, column, fmt.Sprintf("the same address is in row %d", other)}
-			}
-			seen[key] = row
+		if err != nil {
+			wrong = append(wrong, err)
 		}
 		people = append(people, person)
 	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	return people, nil
+}
+
+// claim notes in which row a person's addresses are, which no other may have.
+func claim(seen map[string]int, p db.Person, row int) error {
+	for i, address := range append([]string{p.Email}, p.Aliases...) {
+		key := strings.ToLower(address)
+		if other, ok := seen[key]; ok && other != row {
+			column := "email"
+			if i > 0 {
+				column = "aliases"
+			}
+			return &Error{row, column, fmt.Sprintf("the same address is in row %d", other)}
+		}
+		seen[key] = row
+	}
+	return nil
 }
 
 func header(records *csv.Reader) (map[string]int, error) {

@@ -52,6 +52,16 @@ func TestAFileOfAnotherFormatIsToldHowToBeSaved(t *testing.T) {
 	}
 }
 
+func TestTheFirstTenRowsThatAreWrongAreTold(t *testing.T) {
+	t.Parallel()
+	_, err := Read(strings.NewReader("email,name,exited_at\na,A,\nb@example.com,B,\nc@example.com,C,soon\nB@example.com,D,\n"))
+	require.EqualError(t, err, `row 2, column email: "a" is no e-mail address
+row 4, column exited_at: "soon" is neither a date nor an RFC 3339 time
+row 5, column email: the same address is in row 3`)
+	_, err = Read(strings.NewReader("email,name,exited_at\n" + strings.Repeat("nobody,N,\n", 1000)))
+	require.Len(t, strings.Split(err.Error(), "\n"), 10)
+}
+
 func TestAnErrorNamesRowAndColumn(t *testing.T) {
 	t.Parallel()
 	const header = "email,name,exited_at,aliases\n"
