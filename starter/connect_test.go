@@ -505,6 +505,8 @@ func TestUsageErrors(t *testing.T) {
 		"limit":                     {[]string{"syncs", "usage", "--limit", "0"}, "--limit"},
 		"demo of less than nobody":  {[]string{"demo", "--accounts", "-1"}, "--accounts"},
 		"roster that is not there":  {[]string{"staff", "import", "/nowhere/staff.csv"}, "/nowhere/staff.csv"},
+		"roster that is a folder":   {[]string{"staff", "import", "."}, "directory"},
+		"keyset in no folder":       {[]string{"keys", "create", "/nowhere/keyset.json"}, "/nowhere/keyset.json"},
 	}
 	for _, name := range slices.Sorted(maps.Keys(cases)) {
 		t.Run(name, func(t *testing.T) {

@@ -52,3 +52,11 @@ func TestHelpSaysWhatHoldsASync(t *testing.T) {
 	require.Regexp(t, `--hold-count int .*hold a sync that .* --hold-percent .* every full administrator`, help)
 	require.Regexp(t, `--hold-percent int .*hold a sync that .* --hold-count `, help)
 }
+
+func TestTheVersionIsToldAsIsAskedFor(t *testing.T) {
+	t.Parallel()
+	c := shared.cli(t)
+	version := ask[map[string]string](c, "--version")["version"]
+	require.NotEmpty(t, version)
+	require.Equal(t, "starter version "+version+"\n", c.ok("--version").stdout)
+}

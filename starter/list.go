@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +88,9 @@ func whatToDo(o db.Overview) string {
 		return o.LastSync.Error + ": starter doctor " + o.Name
 	case db.AttentionMonitors:
 		return "starter monitors " + o.Name
+	}
+	if slices.ContainsFunc(o.Monitors, func(m db.Monitor) bool { return m.Reason == db.NoRoster }) {
+		return "starter staff import"
 	}
 	return ""
 }

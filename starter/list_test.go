@@ -44,7 +44,7 @@ func TestListBeginsWithWhatNeedsAPerson(t *testing.T) {
 	require.Equal(t, ask[[]statusDoc](c, "list")[1].LastSync, held.status().LastSync, "as status has it")
 
 	table := oneLine(c.ok("list").stdout)
-	for _, s := range []string{"starter reconnect", "held: starter status", "1h late", "starter monitors", "failing", "not_evaluable"} {
+	for _, s := range []string{"starter reconnect", "held: starter status", "1h late", "starter monitors", "failing", "not_evaluable", "starter staff import"} {
 		require.Contains(t, table, s)
 	}
 	c.requireNarrow("list")

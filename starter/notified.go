@@ -40,14 +40,26 @@ func (a *app) notifyList(ctx context.Context) error {
 		a.tell("Nobody is told anything yet. `starter notify add NAME` changes that.")
 		return nil
 	}
-	return output.WriteTable(a.out, []output.Column{output.Col("Subscription", 16), output.Col("Org", 10), output.Col("To", 24), output.Col("Pending", 7), output.Col("Delivered", 9), output.Col("Given up", 8), output.Col("Last error", 26)},
+	return output.WriteTable(a.out, []output.Column{output.Col("Subscription", 12), output.Col("Org", 8), output.Col("To", 18), output.Col("Messages", 14), output.Col("Last error", 20)},
 		rows(subscriptions, func(s db.Subscription) []string {
 			last := "-"
 			if s.LastErrorAt != nil {
 				last = ago(*s.LastErrorAt) + ": " + s.LastError
 			}
-			return []string{s.Name, s.Organization, s.Server, fmt.Sprint(s.Pending), fmt.Sprint(s.Delivered), fmt.Sprint(s.GivenUp), last}
+			return []string{s.Name, s.Organization, s.Server, told(s), last}
 		}))
+}
+
+// told is how many messages of a subscription there were.
+func told(s db.Subscription) string {
+	words := fmt.Sprintf("%d delivered", s.Delivered)
+	if s.Pending > 0 {
+		words += fmt.Sprintf(", %d pending", s.Pending)
+	}
+	if s.GivenUp > 0 {
+		words += fmt.Sprintf(", %d given up", s.GivenUp)
+	}
+	return words
 }
 
 func newNotifyTest(a *app) *cobra.Command {

@@ -216,6 +216,7 @@ func TestAReceiverThatWasDownIsToldLater(t *testing.T) {
 	await(t, "the failure to be seen", func() bool { return r.subscription().LastError != "" })
 	list := r.subscription()
 	require.Equal(t, []any{3, 0, 0, r.server}, []any{list.Pending, list.Delivered, list.GivenUp, list.Server})
+	s.requireNarrow("notify", "list")
 	require.Contains(t, list.LastError, "HTTP 502")
 	failed := s.refuse(5, "unreachable", "notify", "test", r.name)
 	require.Contains(t, failed.Message, "HTTP 502")

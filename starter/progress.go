@@ -170,9 +170,13 @@ func retrying(pending *workflow.PendingActivityInfo) string {
 	if pending.LastFailure == nil || pending.Attempt < 2 {
 		return ""
 	}
-	trouble := fmt.Sprintf("waiting: %s (try %d)", pending.LastFailure.Message, pending.Attempt)
+	why := pending.LastFailure.Message
+	if pending.LastFailure.GetTimeoutFailureInfo() != nil {
+		why = "the worker that had it fell silent"
+	}
+	trouble := fmt.Sprintf("waiting: %s (try %d)", why, pending.Attempt)
 	if next := pending.ScheduledTime; next != nil && next.AsTime().After(time.Now()) {
-		trouble += ", again at " + next.AsTime().UTC().Format(time.TimeOnly)
+		trouble += ", again at " + next.AsTime().UTC().Format(time.TimeOnly) + " UTC"
 	}
 	return trouble
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 
 	"github.com/spf13/cobra"
 
 	"jamf-access-review/starter/output"
+	"jamf-access-review/worker/service"
 )
 
 func newRoot(a *app) *cobra.Command {
@@ -22,6 +24,7 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
   starter connect acme --jamf-url https://acme.jamfcloud.com --client-id 1f2e…
   starter resync acme
   starter monitors acme --check`,
+		Version:       cmp.Or(service.Build(), "(devel)"),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          group,
@@ -46,6 +49,9 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
 	add("record", newList(a), newStatus(a), newSyncs(a), newUsers(a), newChanges(a), newMonitors(a), newStaff(a))
 	add("operate", newDoctor(a), newNotify(a), newMigrate(a), newKeys(a), newPrune(a))
 	root.SetCompletionCommandGroupID("operate")
+	if a.format == output.JSON {
+		root.SetVersionTemplate(`{"version":"{{.Version}}"}` + "\n")
+	}
 	a.completed(root)
 	a.helped(root)
 	return root
