@@ -96,21 +96,26 @@ type Change struct {
 // they come from the database. Arrivals of accounts that have not changed are in
 // the accounts, which are not looked at where nobody has arrived since then.
 func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) iter.Seq2[Change, error] {
+	return changes(ctx, d.sql, `
+		WITH since AS MATERIALIZED (SELECT min(number) AS number FROM syncs WHERE connection_id = $1 AND finished_at >= $2)
+		SELECT number, at, kind, source_id, username, change, before, after FROM (
+			SELECT number, at, kind, source_id, coalesce(username, '') AS username, change, before, after
+			FROM changes LEFT JOIN accounts USING (connection_id, kind, source_id)
+			WHERE connection_id = $1 AND number >= (SELECT number FROM since)
+			UNION ALL
+			SELECT arrived_in, finished_at, kind, source_id, accounts.username, 'added', '{}', to_jsonb(f)
+			FROM accounts JOIN syncs USING (connection_id), LATERAL (SELECT `+facts+`) f
+			WHERE connection_id = $1 AND number = arrived_in AND outcome = 'applied' AND number >= (SELECT number FROM since)
+				AND (SELECT max(added) > 0 FROM syncs WHERE connection_id = $1 AND number >= (SELECT number FROM since))
+		) change
+		WHERE at >= $2
+		ORDER BY at, number, kind, source_id`, connectionID, since)
+}
+
+// changes yields the changes that a query finds, as they come from the database.
+func changes(ctx context.Context, q sqlx.QueryerContext, query string, parameters ...any) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		rows, err := d.sql.QueryxContext(ctx, `
-			WITH since AS MATERIALIZED (SELECT min(number) AS number FROM syncs WHERE connection_id = $1 AND finished_at >= $2)
-			SELECT number, at, kind, source_id, username, change, before, after FROM (
-				SELECT number, at, kind, source_id, coalesce(username, '') AS username, change, before, after
-				FROM changes LEFT JOIN accounts USING (connection_id, kind, source_id)
-				WHERE connection_id = $1 AND number >= (SELECT number FROM since)
-				UNION ALL
-				SELECT arrived_in, finished_at, kind, source_id, accounts.username, 'added', '{}', to_jsonb(f)
-				FROM accounts JOIN syncs USING (connection_id), LATERAL (SELECT `+facts+`) f
-				WHERE connection_id = $1 AND number = arrived_in AND outcome = 'applied' AND number >= (SELECT number FROM since)
-					AND (SELECT max(added) > 0 FROM syncs WHERE connection_id = $1 AND number >= (SELECT number FROM since))
-			) change
-			WHERE at >= $2
-			ORDER BY at, number, kind, source_id`, connectionID, since)
+		rows, err := q.QueryxContext(ctx, query, parameters...)
 		if err != nil {
 			yield(Change{}, err)
 			return

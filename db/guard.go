@@ -104,6 +104,22 @@ const isSomebodyElse = `a.username || a.email || a.name <> ''
 	AND (a.email = '' OR lower(a.email) <> lower(s.email))
 	AND (a.name = '' OR lower(a.name) <> lower(s.name))`
 
+// compared is what a query for what a snapshot would take is from: the accounts on
+// record that are to be compared, as a, and what is staged of them, if it is, as s.
+// Its parameters are the connection, those of isFullAdmin, the kinds that were read
+// ($5) and the changed blocks ($6).
+const compared = `(
+		SELECT kind, source_id, status, username, email, name, privileges, ` + isFullAdmin + ` AS admin, ctid AS kept
+		FROM accounts
+		WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($5) AND (block IS NULL OR block = ANY($6))
+	) a LEFT JOIN (
+		SELECT kind, source_id, status, username, email, name, privileges, ` + isFullAdmin + ` AS admin, ctid AS staged
+		FROM staged_accounts WHERE connection_id = $1
+	) s USING (kind, source_id),
+	LATERAL (
+		SELECT s.source_id IS NULL OR a.status <> 'inactive' AND s.status = 'inactive' OR ` + isSomebodyElse + ` AS taken
+	) t`
+
 // compare counts what the snapshot would take from the accounts on record. The source
 // was asked for those that are missing up to the one that is confirmed. What is in an
 // unchanged block stays as it is, and is only looked for where no other administrator
@@ -115,17 +131,7 @@ func (c *snapshotCounts) compare(ctx context.Context, tx *sqlx.Tx, connectionID 
 			count(*) FILTER (WHERE a.admin AND NOT taken AND s.status <> 'inactive'), count(*) FILTER (WHERE s.admin),
 			count(*) FILTER (WHERE kind = 'account' AND a.privileges <> '{}' AND s.privileges = '{}'),
 			count(*) FILTER (WHERE s.source_id IS NULL AND (kind, source_id) > ($7, $8))
-		FROM (
-			SELECT kind, source_id, status, username, email, name, privileges, `+isFullAdmin+` AS admin
-			FROM accounts
-			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($5) AND (block IS NULL OR block = ANY($6))
-		) a LEFT JOIN (
-			SELECT kind, source_id, status, username, email, name, privileges, `+isFullAdmin+` AS admin
-			FROM staged_accounts WHERE connection_id = $1
-		) s USING (kind, source_id),
-		LATERAL (
-			SELECT s.source_id IS NULL OR a.status <> 'inactive' AND s.status = 'inactive' OR `+isSomebodyElse+` AS taken
-		) t`,
+		FROM `+compared,
 		connectionID, directory.FullAccess, directory.Administrator, directory.AdministrativeWord,
 		kindsRead(summary), c.changed, string(confirmed.Kind), confirmed.ID,
 	).Scan(&c.taken.Accounts, &c.taken.Humans, &c.admins, &c.adminsKept, &c.adminsThen, &c.privilegesUntold, &c.unconfirmed); err != nil {

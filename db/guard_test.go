@@ -206,12 +206,56 @@ func TestHeldSnapshotLeavesTheRecordAsItWas(t *testing.T) {
 		require.Zero(t, r.staged())
 	}
 
+	require.Len(t, r.heldChanges(c), 1)
 	key, _ = r.stage(c, summary(users), users)
 	s, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}})
 	require.NoError(t, err)
 	require.Equal(t, []any{Applied, "", 1}, []any{s.Outcome, s.Error, s.Removed})
+	require.Empty(t, r.heldChanges(c), "nothing is held any more")
 	require.Equal(t, "", r.reload(c).Reason)
 	require.Zero(t, r.monitors(c)[AccessRemovedOnExit].Failing)
+}
+
+func (r *record) heldChanges(c Connection) []string {
+	r.t.Helper()
+	var held []string
+	for change, err := range r.HeldChanges(r.ctx, c.ID) {
+		require.NoError(r.t, err)
+		held = append(held, fmt.Sprintf("sync %d, %s: %s %s → %s", change.Sync, change.Username, change.Change, change.Before, change.After))
+	}
+	return held
+}
+
+func TestAHeldSnapshotSaysWhomItWouldTake(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	stays := account("5", func(u *directory.User) { u.Groups = []string{"Staff"} })
+	r.sync(c, auditor("1"), auditor("2"), account("3"), account("4"), stays)
+	demoted, renamed := auditor("4"), stays
+	renamed.Name = "Somebody"
+	users := []directory.User{
+		account("2", inactive, func(u *directory.User) { u.Roles = auditor("2").Roles }),
+		account("3", func(u *directory.User) { u.Username, u.Email, u.Name = "new", "new@example.com", "New" }),
+		demoted, renamed,
+	}
+	r.exec(`UPDATE connections SET hold_count = 2`)
+	unread := summary(users)
+	unread.GroupsUnread = true
+	for number := 2; number <= 3; number++ { // the last one that was held counts
+		key, _ := r.stage(c, unread, users)
+		require.Equal(t, Held, r.apply(c, key).Outcome)
+		held := r.heldChanges(c)
+		require.Len(t, held, 4)
+		for i, says := range []string{
+			`user1: removed {"mfa": `,
+			`user2: changed {"status": "active"} → {"status": "inactive"}`,
+			`user3: changed {"name": "User 3", "email": "user3@example.com", "username": "user3"} → {"name": "New", "email": "new@example.com", "username": "new"}`,
+			`user4: changed {"roles": ["Administrator"]} → {"roles": ["Auditor"]}`,
+		} {
+			require.Contains(t, held[i], fmt.Sprintf("sync %d, %s", number, says))
+		}
+	}
 }
 
 // Who accepts removals has seen how many they are, and whether administrators are

@@ -36,6 +36,7 @@ var workerPrivileges = map[string][]string{
 	"departures":            {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"findings":              {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"goose_db_version":      {"SELECT"},
+	"held_changes":          {"SELECT", "INSERT", "DELETE"},
 	"monitors":              {"SELECT", "INSERT"},
 	"notices":               {"SELECT", "INSERT", "UPDATE", "DELETE"},
 	"organizations":         {"SELECT", "INSERT"},

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -64,7 +63,7 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		case why != "":
 			s.Outcome, s.Error, s.Reason = Held, CodeHeld, why
 			options.Becomes.Reason = why
-			err = recordTaken(ctx, tx, connectionID, s.Number, snapshot.counts.taken)
+			err = recordHeld(ctx, tx, connectionID, s.Number, snapshot, now)
 		case snapshot.counts.unconfirmed > 0:
 			err = ErrStagingLost // as it was confirmed
 		default:
@@ -153,27 +152,6 @@ func (s *snapshot) hold(ctx context.Context, tx *sqlx.Tx, connection Connection,
 	return s.counts.exceeds(*accepted, connection.Hold), nil
 }
 
-func recordTaken(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, t taken) error {
-	_, err := tx.ExecContext(ctx, `
-		UPDATE syncs SET would_take = $3, would_take_humans = $4, would_take_admins = $5 WHERE connection_id = $1 AND number = $2`,
-		connectionID, number, t.Accounts, t.Humans, t.Admins)
-	return err
-}
-
-// lastTaken is what the last snapshot would have taken that was held since one
-// was applied; nil where none was.
-func lastTaken(ctx context.Context, tx *sqlx.Tx, connection Connection) (*taken, error) {
-	var t taken
-	err := tx.GetContext(ctx, &t, `
-		SELECT would_take, would_take_humans, would_take_admins FROM syncs
-		WHERE connection_id = $1 AND number > $2 AND outcome = 'held' AND would_take IS NOT NULL
-		ORDER BY number DESC LIMIT 1`, connection.ID, connection.AppliedSync)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	return &t, err
-}
-
 func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot snapshot, s *Sync) error {
 	applyUsers := applyChanges
 	if snapshot.inPlace {
@@ -226,6 +204,23 @@ func applyChanges(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot
 	return refreshBlocks(ctx, tx, connectionID, snapshot.counts.changed)
 }
 
+// differing is what a query for changes is joined with, for the facts that differ
+// between the account at the place "kept" and the one at "staged", where there is
+// one.
+const differing = `
+	LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT ` + facts + ` FROM accounts WHERE ctid = kept) f OFFSET 0) old ON true
+	LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT ` + facts + ` FROM staged_accounts WHERE ctid = staged) f OFFSET 0) new ON true,
+	LATERAL (
+		SELECT
+			coalesce(CASE WHEN new.facts IS NULL THEN old.facts ELSE (
+				SELECT jsonb_object_agg(key, value) FROM jsonb_each(old.facts) WHERE new.facts -> key IS DISTINCT FROM value
+			) END, '{}') AS before,
+			coalesce((
+				SELECT jsonb_object_agg(key, value) FROM jsonb_each(new.facts) WHERE old.facts -> key IS DISTINCT FROM value
+			), '{}') AS after
+		OFFSET 0
+	) differing`
+
 // applyDifferences is one statement: its parts see the same moment. Only
 // kinds that were read are compared, so that what a missing privilege hides
 // is not taken for removed, and only blocks that may differ.
@@ -272,19 +267,7 @@ func applyDifferences(ctx context.Context, tx *sqlx.Tx, connectionID int64, snap
 		), recorded AS (
 			INSERT INTO changes (connection_id, number, kind, source_id, change, at, before, after)
 			SELECT $1, $3, kind, source_id, change, $4, before, after
-			FROM difference
-			LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM accounts WHERE ctid = kept) f OFFSET 0) old ON true
-			LEFT JOIN LATERAL (SELECT to_jsonb(f) AS facts FROM (SELECT `+facts+` FROM staged_accounts WHERE ctid = staged) f OFFSET 0) new ON true,
-			LATERAL (
-				SELECT
-					coalesce(CASE WHEN new.facts IS NULL THEN old.facts ELSE (
-						SELECT jsonb_object_agg(key, value) FROM jsonb_each(old.facts) WHERE new.facts -> key IS DISTINCT FROM value
-					) END, '{}') AS before,
-					coalesce((
-						SELECT jsonb_object_agg(key, value) FROM jsonb_each(new.facts) WHERE old.facts -> key IS DISTINCT FROM value
-					), '{}') AS after
-				OFFSET 0
-			) differing
+			FROM difference `+differing+`
 			WHERE change <> 'added' AND (change <> 'changed' OR before <> '{}' OR after <> '{}')
 			RETURNING change
 		)

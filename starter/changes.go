@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,15 +14,27 @@ import (
 
 func newChanges(a *app) *cobra.Command {
 	var since string
+	var held bool
 	cmd := &cobra.Command{
 		Use:   "changes NAME",
 		Short: "List what the syncs found different, oldest first",
 		Example: `  starter changes acme
   starter changes acme --since 2026-11-01
-  starter changes acme --since 7d -o json`,
+  starter changes acme --since 7d -o json
+  starter changes acme --held`,
 		Args: named,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.changes(cmd.Context(), args[0], since) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case held && since != "":
+				return usagef("--held and --since do not go together")
+			case held:
+				return a.heldChanges(cmd.Context(), args[0])
+			default:
+				return a.changes(cmd.Context(), args[0], since)
+			}
+		},
 	}
+	cmd.Flags().BoolVar(&held, "held", false, "list what a held sync would take, and from whom, instead")
 	cmd.Flags().StringVar(&since, "since", "", "time (RFC 3339, or UTC), date, or duration back from now")
 	return cmd
 }
@@ -35,7 +48,18 @@ func (a *app) changes(ctx context.Context, name, since string) error {
 	if err != nil {
 		return err
 	}
-	changes := record.Changes(ctx, c.ID, from)
+	return a.printChanges(record.Changes(ctx, c.ID, from))
+}
+
+func (a *app) heldChanges(ctx context.Context, name string) error {
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	return a.printChanges(record.HeldChanges(ctx, c.ID))
+}
+
+func (a *app) printChanges(changes iter.Seq2[db.Change, error]) error {
 	if a.format == output.JSON {
 		return output.StreamJSON(a.out, converted(changes, viewChange))
 	}

@@ -197,10 +197,20 @@ func TestASnapshotThatRemovesTooMuchIsHeld(t *testing.T) {
 			require.Empty(t, s.changesOf(2))
 			require.NotEmpty(t, s.status().Reason)
 			s.failResync(8, "held")
+			held := ask[[]changeDoc](s.cli, "changes", s.name, "--held")
+			require.Contains(t, s.ok("changes", s.name, "--held").stdout, held[0].Username)
 
 			doc = s.resync("--accept-removals")
 			require.Equal(t, "applied", doc.Sync.Outcome)
 			require.Positive(t, doc.Sync.Removed+doc.Sync.Changed)
+			applied := s.changesOf(doc.Sync.Number)
+			require.Len(t, applied, len(held))
+			for i := range held {
+				held[i].Sync, held[i].At = applied[i].Sync, applied[i].At
+			}
+			require.Equal(t, applied, held, "what was held is what is then applied")
+			require.Empty(t, ask[[]changeDoc](s.cli, "changes", s.name, "--held"))
+			s.refuse(2, "usage", "changes", s.name, "--held", "--since", "1d")
 			require.NotEqual(t, before, s.users())
 			require.Equal(t, "applied", s.resync().Sync.Outcome)
 		})

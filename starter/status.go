@@ -162,7 +162,7 @@ func printStatus(w io.Writer, v statusView) {
 var remedies = map[string]string{
 	string(db.AttentionReconnect): "`starter reconnect %s`",
 	string(db.AttentionCancelled): "`starter resume %s`",
-	string(db.AttentionHeld):      "look at what is gone in Jamf; if it is right: `starter resync %s --accept-removals`",
+	string(db.AttentionHeld):      "`starter changes %[1]s --held` says whom it would take; if that is right: `starter resync %[1]s --accept-removals`",
 	string(db.AttentionLate):      "`starter doctor %s` says why no sync comes",
 	string(db.AttentionFailed):    "`starter doctor %s` says what is wrong; it is tried again by itself",
 	string(db.AttentionMonitors):  "`starter monitors %s` says who does not pass",

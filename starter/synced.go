@@ -76,7 +76,7 @@ func syncFailure(c db.Connection, s db.Sync) *failure {
 		return nil
 	case db.Held:
 		return &failure{Code: codeHeld, Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, c.Name, s.Reason),
-			Hint: fmt.Sprintf("look at what is gone in Jamf; if it is right, accept it: `starter resync %s --accept-removals`", c.Name)}
+			Hint: fmt.Sprintf("`starter changes %[1]s --held` says whom; if that is right, accept it: `starter resync %[1]s --accept-removals`", c.Name)}
 	default:
 		return &failure{
 			Code: contractCode(s.Error), Message: fmt.Sprintf("sync %d of %s failed: %s", s.Number, c.Name, s.Reason),

@@ -91,7 +91,7 @@ func (s *accessSyncRun) todo() string {
 	case s.in.Rejected:
 		return fmt.Sprintf("give it credentials that are accepted: `starter reconnect %s`", name)
 	case last != nil && last.Outcome == db.Held:
-		return fmt.Sprintf("look at the source; if it is right that they are gone, `starter resync %s --accept-removals`", name)
+		return fmt.Sprintf("`starter changes %[1]s --held` says whom it would take; if that is right, `starter resync %[1]s --accept-removals`", name)
 	case last != nil && last.Outcome == db.Failed:
 		return fmt.Sprintf("see what stands in the way: `starter doctor %s`; it is tried again by itself", name)
 	case last != nil && worst(last.Monitors) == db.Failing:
