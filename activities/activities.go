@@ -50,8 +50,7 @@ type Activities struct {
 	Webhooks      *webhook.Sender
 	StartDelivery StartDelivery
 	// SyncEnded, if set, is told of each sync that has ended, by its
-	// connection's source. A sync whose end is recorded once more, because word
-	// of it was lost, is told of again.
+	// connection's source, when its end is recorded.
 	SyncEnded func(source string, s db.Sync)
 }
 

@@ -56,7 +56,9 @@ func withHeartbeat[T any](ctx context.Context, work func(ctx context.Context, re
 	if p := lastHeartbeat(ctx); p != (Progress{}) {
 		last.Store(&p)
 	}
-	go beat(running, cancel, &last)
+	if !activity.GetInfo(ctx).IsLocalActivity { // nobody waits for the heartbeats of one, nor would go on with it
+		go beat(running, cancel, &last)
+	}
 	result, err := work(running, func(p Progress) { last.Store(&p) })
 	stops := errors.Is(context.Cause(running), errWorkerStops)
 	cancel(nil) // no heartbeat comes after what failure says

@@ -32,6 +32,9 @@ type Recorded struct {
 	// Searchable says that the workflow may use its search attributes: one that
 	// Temporal does not know stops the run.
 	Searchable bool `json:"searchable,omitempty"`
+	// Again says that the sync had ended before, and with it in which state its
+	// connection is, which may be another than was asked for now.
+	Again bool `json:"again,omitempty"`
 }
 
 // MonitorSum is the outcome of a monitor without its findings.
@@ -179,6 +182,9 @@ func (a *Activities) DiscardConnection(ctx context.Context, in ConnectionInput) 
 
 // ended says that a sync has ended to whoever operates the worker.
 func (a *Activities) ended(ctx context.Context, c db.Connection, s db.Sync) {
+	if s.Again {
+		return
+	}
 	activity.GetLogger(ctx).Info("The sync has ended", "sync", s.Number, "source", c.Source, "trigger", s.Trigger,
 		"outcome", s.Outcome, "error", s.Error, "reason", s.Reason, "took", s.FinishedAt.Sub(s.StartedAt).String(),
 		"accounts", s.Accounts, "added", s.Added, "changed", s.Changed, "removed", s.Removed, "requests", s.Requests)
@@ -188,7 +194,7 @@ func (a *Activities) ended(ctx context.Context, c db.Connection, s db.Sync) {
 }
 
 func (a *Activities) recorded(ctx context.Context, connectionID int64, s db.Sync) (Recorded, error) {
-	r := Recorded{Searchable: a.Searchable, SyncResult: SyncResult{
+	r := Recorded{Searchable: a.Searchable, Again: s.Again, SyncResult: SyncResult{
 		Number: s.Number, Trigger: s.Trigger, Outcome: s.Outcome, Error: s.Error, Reason: s.Reason,
 		StartedAt: s.StartedAt.UTC(), FinishedAt: s.FinishedAt.UTC(),
 		Accounts: s.Accounts, Added: s.Added, Changed: s.Changed, Removed: s.Removed,

@@ -108,6 +108,7 @@ func filled(r *record, name string) Connection {
 	require.NoError(r.t, err)
 	r.sync(c, account("1"), account("2", inactive), endUser(1), endUser(200))
 	r.sync(c, account("1"), account("2"), endUser(1), endUser(200))
+	r.sync(c, account("3"), endUser(1), endUser(200)) // is held
 	r.stage(c, nil, []directory.User{account("3"), endUser(1), endUser(200)})
 	_, err = r.LeaseServer(r.ctx, name+".example", c.ID, time.Hour)
 	require.NoError(r.t, err)
@@ -132,7 +133,7 @@ func TestDisconnectDestroysCredentialsAndKeepsTheRecord(t *testing.T) {
 			require.Zero(t, one[int](r, `SELECT count(*) FROM `+table), table)
 		}
 		require.Equal(t, accounts, one[string](r, `SELECT string_agg(a::text, '') FROM accounts a`))
-		require.Equal(t, "failed interrupted", one[string](r, `SELECT outcome || ' ' || error FROM syncs WHERE number = 3`))
+		require.Equal(t, "failed interrupted", one[string](r, `SELECT outcome || ' ' || error FROM syncs WHERE number = 4`))
 	}
 	_, err := r.Credentials(r.ctx, c.ID)
 	require.ErrorIs(t, err, ErrDisconnected)
@@ -141,7 +142,7 @@ func TestDisconnectDestroysCredentialsAndKeepsTheRecord(t *testing.T) {
 	require.ErrorIs(t, r.ChangeState(r.ctx, c.ID, StateChange{State: Active}), ErrDisconnected)
 	_, err = r.BeginSync(r.ctx, c.ID, "late", TriggerSchedule)
 	require.ErrorIs(t, err, ErrDisconnected)
-	_, err = r.OpenStaging(r.ctx, c.ID, 3)
+	_, err = r.OpenStaging(r.ctx, c.ID, 4)
 	require.ErrorIs(t, err, ErrDisconnected)
 }
 

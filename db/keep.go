@@ -9,8 +9,9 @@ import (
 // What cannot be read is not gone: accounts are left what they have on record of
 // it.
 
-// keepUnread leaves accounts what a snapshot could not read. A client that was given
-// other roles has other privileges, which are not known.
+// keepUnread leaves accounts what a snapshot could not read. What an account has on
+// record is of another time where it has other roles or another sort of access, and
+// not known any more. Of a site that could not be read its id is known.
 //
 // Privileges of accounts are mostly neither told nor on record.
 func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot snapshot) error {
@@ -21,8 +22,8 @@ func keepUnread(ctx context.Context, tx *sqlx.Tx, connectionID int64, snapshot s
 	}{
 		{summary.GroupsUnread, `groups, roles`, `s.access_level = 'Group Access' AND a.access_level = 'Group Access'`},
 		{summary.RolesUnread, `privileges`, `s.kind = 'api_client' AND s.roles = a.roles`},
-		{summary.PrivilegesUnread && snapshot.counts.privilegesUntold > 0, `privileges`, `s.kind = 'account' AND s.roles = a.roles`},
-		{summary.SitesUnread, `site`, `s.site <> '' AND a.site <> ''`},
+		{summary.PrivilegesUnread && snapshot.counts.privilegesUntold > 0, `privileges`, `s.kind = 'account' AND s.roles = a.roles AND s.access_level = a.access_level`},
+		{summary.SitesUnread, `site`, `s.site LIKE 'id %' AND a.site <> '' AND a.site NOT LIKE 'id %'`},
 	} {
 		if !part.unread {
 			continue
@@ -48,6 +49,6 @@ func keep(ctx context.Context, tx *sqlx.Tx, connectionID int64, kept, condition 
 			END
 		FROM accounts a
 		WHERE s.connection_id = $1 AND a.connection_id = $1 AND a.kind = s.kind AND a.source_id = s.source_id
-			AND a.removed_at IS NULL AND `+condition, connectionID)
+			AND a.removed_at IS NULL AND NOT (`+isSomebodyElse+`) AND `+condition, connectionID)
 	return err
 }

@@ -164,3 +164,41 @@ func TestNothingIsKeptOfWhoWasRemoved(t *testing.T) {
 	r.apply(c, key)
 	require.Empty(t, r.accounts(c, false)["account/2"].Groups)
 }
+
+func TestAMoveToAnotherSiteIsSeenByItsIDOrName(t *testing.T) {
+	t.Parallel()
+	for name, sites := range map[string][2]string{"by id": {"id 1", "id 2"}, "by name": {"Berlin", "Paris"}, "first known by its id": {"", "id 2"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connect("acme")
+			for _, site := range sites {
+				users := []directory.User{account("1"), account("2", func(u *directory.User) { u.Site = site })}
+				unread := summary(users)
+				unread.SitesUnread = true
+				key, _ := r.stage(c, unread, users)
+				r.apply(c, key)
+				require.Equal(t, site, r.accounts(c, false)["account/2"].Site)
+			}
+		})
+	}
+}
+
+func TestWhatWasUnreadIsNotKeptForSomebodyOrSomethingElse(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connect("acme")
+	require.NoError(t, r.check(c, account("1"), inGroups("2", "Admins"), account("3", func(u *directory.User) {
+		u.Roles, u.Privileges = []string{"Custom"}, []string{"Update Accounts"}
+	})))
+	other, member := inGroups("2"), inGroups("3", "Readers")
+	other.Username, other.Email, other.Name = "zoe", "zoe@example.com", "Zoe"
+	member.Roles = []string{"Custom"}
+	users := []directory.User{account("1"), other, member}
+	unread := summary(users)
+	unread.GroupsUnread, unread.PrivilegesUnread = true, true
+	key, _ := r.stage(c, unread, users)
+	require.Equal(t, Applied, r.apply(c, key).Outcome)
+	require.Empty(t, r.accounts(c, false)["account/2"].Groups)
+	require.Empty(t, r.accounts(c, false)["account/3"].Privileges)
+}

@@ -47,8 +47,11 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		if errors.Is(err, ErrNotFound) {
 			return ErrStagingLost
 		}
-		if err != nil || s.Outcome != Running {
+		if err != nil {
 			return err
+		}
+		if s.Again = s.Outcome != Running; s.Again {
+			return nil
 		}
 		snapshot, err := checkedSnapshot(ctx, tx, connectionID, s.Number)
 		if err != nil {

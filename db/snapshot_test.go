@@ -260,9 +260,17 @@ func TestApplyTwiceIsAsGoodAsOnce(t *testing.T) {
 	}
 	before := r.dump()
 	r.clock.Advance(time.Hour)
-	for _, s := range append(syncs, r.apply(c, key)) {
-		require.Equal(t, syncs[0], s)
+	late := r.apply(c, key)
+	require.True(t, late.Again)
+	first := 0
+	for _, s := range append(syncs, late) {
+		if !s.Again {
+			first++
+		}
+		s.Again = true
+		require.Equal(t, late, s)
 	}
+	require.Equal(t, 1, first)
 	require.Equal(t, before, r.dump())
 	require.Len(t, r.changes(c, 2), 2)
 }

@@ -35,18 +35,48 @@ type RosterChange struct {
 	Removed int `db:"removed"`
 	// RemovedWithExit is how many of those removed had an exit.
 	RemovedWithExit int `db:"removed_with_exit"`
-	// Returned is how many of those with an exit, HadExit, are employed again, or
-	// longer than it said.
-	HadExit  int `db:"had_exit"`
-	Returned int `db:"returned"`
+	// Returns are how many with an exit are employed again, or longer than it
+	// said, of each group of them that there is.
+	Returns []Returns
 }
 
-// ReturnedError is returned for a roster by which so many with an exit are employed
-// again, or longer, that it is rather one without its exits.
-type ReturnedError struct{ RosterChange }
+// Returned is how many with an exit are employed again, or longer.
+func (c RosterChange) Returned() int {
+	n := 0
+	for _, r := range c.Returns {
+		n += r.Returned
+	}
+	return n
+}
+
+// exits is a group of people by the exit that they had.
+type exits string
+
+const (
+	past     exits = "past"     // they are listed, and had left
+	upcoming exits = "upcoming" // they are listed, and were to leave
+	delisted exits = "delisted" // they had an exit, and are not listed
+)
+
+var exitWords = map[exits]string{
+	past: "people who had left", upcoming: "people who were to leave", delisted: "people who are not listed any more, and had an exit,",
+}
+
+// Returns is how many people of a group are employed again, or longer, by a roster.
+type Returns struct {
+	Exits    exits `db:"exits"`
+	HadExit  int   `db:"had_exit"`
+	Returned int   `db:"returned"`
+}
+
+// ReturnedError is returned for a roster by which so many of a group of people with
+// an exit are employed again, or longer, that it is rather one without its exits. The
+// groups are looked at one by one: among all who ever left, those who have left of
+// late would be few.
+type ReturnedError struct{ Returns }
 
 func (e *ReturnedError) Error() string {
-	return fmt.Sprintf("%d of %d people with an exit are employed again, or longer", e.Returned, e.HadExit)
+	return fmt.Sprintf("%d of %d %s are employed again, or longer", e.Returned, e.HadExit, exitWords[e.Exits])
 }
 
 // ImportRoster makes the people given the whole roster of an organization, in one
@@ -72,8 +102,10 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 		if change, err = compareRoster(ctx, tx, org, roster, now); err != nil {
 			return err
 		}
-		if !acceptReturns && DefaultHold().stops(change.Returned, change.HadExit) {
-			return &ReturnedError{change}
+		for _, r := range change.Returns {
+			if !acceptReturns && DefaultHold().stops(r.Returned, r.HadExit) {
+				return &ReturnedError{r}
+			}
 		}
 		if err := rememberDepartures(ctx, tx, org, now); err != nil {
 			return err
@@ -149,29 +181,37 @@ func beginRoster(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) err
 	return err
 }
 
+// listed is a roster ($2) as a table.
+const listed = `listed AS MATERIALIZED (
+		SELECT lower(email) AS email, aliases, coalesce(exited_at, 'infinity') AS exits
+		FROM jsonb_to_recordset($2) AS r (email text, aliases text[], exited_at timestamptz)
+	)`
+
 // compareRoster compares a roster with the one on record. Whoever had an exit is known
 // by every address: a file may list somebody under another one.
 func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString, now time.Time) (RosterChange, error) {
 	var change RosterChange
-	err := tx.GetContext(ctx, &change, `
-		WITH listed AS MATERIALIZED (
-			SELECT lower(email) AS email, aliases, coalesce(exited_at, 'infinity') AS exits
-			FROM jsonb_to_recordset($2) AS r (email text, aliases text[], exited_at timestamptz)
-		), employed AS (
-			SELECT lower(address) AS address, exits FROM listed, LATERAL unnest(email || aliases) AS address WHERE exits > $3
-		), departed AS (
-			SELECT address, lower(person) AS person, exited_at FROM person_addresses WHERE organization_id = $1 AND exited_at IS NOT NULL
-			UNION ALL
-			SELECT address, lower(person), exited_at FROM departures WHERE organization_id = $1
-		)
+	if err := tx.GetContext(ctx, &change, `
+		WITH `+listed+`
 		SELECT
 			(SELECT count(*) FROM listed WHERE email NOT IN (SELECT lower(email) FROM people WHERE organization_id = $1)) AS added,
 			(SELECT count(*) FROM people WHERE organization_id = $1 AND lower(email) NOT IN (SELECT email FROM listed)) AS removed,
 			(
 				SELECT count(*) FROM people WHERE organization_id = $1 AND exited_at IS NOT NULL AND lower(email) NOT IN (SELECT email FROM listed)
-			) AS removed_with_exit,
-			(SELECT count(DISTINCT person) FROM departed) AS had_exit,
-			(SELECT count(DISTINCT person) FROM departed JOIN employed USING (address) WHERE exited_at < exits) AS returned`, org, roster, now)
+			) AS removed_with_exit`, org, roster); err != nil {
+		return change, err
+	}
+	err := tx.SelectContext(ctx, &change.Returns, `
+		WITH `+listed+`, employed AS (
+			SELECT lower(address) AS address, exits FROM listed, LATERAL unnest(email || aliases) AS address WHERE exits > $3
+		), departed AS (
+			SELECT CASE WHEN exited_at <= $3 THEN 'past' ELSE 'upcoming' END AS exits, address, lower(person) AS person, exited_at
+			FROM person_addresses WHERE organization_id = $1 AND exited_at IS NOT NULL
+			UNION ALL
+			SELECT 'delisted', address, lower(person), exited_at FROM departures WHERE organization_id = $1
+		)
+		SELECT d.exits, count(DISTINCT person) AS had_exit, count(DISTINCT person) FILTER (WHERE exited_at < e.exits) AS returned
+		FROM departed d LEFT JOIN employed e USING (address) GROUP BY d.exits ORDER BY d.exits`, org, roster, now)
 	return change, err
 }
 
@@ -193,8 +233,8 @@ func rememberDepartures(ctx context.Context, tx *sqlx.Tx, org int64, now time.Ti
 	return err
 }
 
-// replaceRoster replaces the roster. Whoever is listed has not departed but as it
-// says.
+// replaceRoster replaces the roster. What it lists has not departed but as it says:
+// no departure has an address of it, nor is it of somebody who by it has stayed.
 func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString) error {
 	if _, err := tx.ExecContext(ctx, `
 		WITH addresses AS (DELETE FROM person_addresses WHERE organization_id = $1)
@@ -216,9 +256,12 @@ func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
-		DELETE FROM departures WHERE organization_id = $1 AND person IN (
-			SELECT d.person FROM departures d JOIN person_addresses a USING (organization_id, address) WHERE organization_id = $1
-		)`, org)
+		WITH again AS (
+			SELECT address, d.person, coalesce(a.exited_at, 'infinity') > d.exited_at AS stayed
+			FROM departures d JOIN person_addresses a USING (organization_id, address) WHERE organization_id = $1
+		)
+		DELETE FROM departures
+		WHERE organization_id = $1 AND (address IN (SELECT address FROM again) OR person IN (SELECT person FROM again WHERE stayed))`, org)
 	return err
 }
 

@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,24 +65,32 @@ func TestARosterByWhichManyAreEmployedAgainIsRefused(t *testing.T) {
 		}
 		return people
 	}
+	returns := func(of exits, had, returned int) RosterChange {
+		return RosterChange{Returns: []Returns{{of, had, returned}}}
+	}
+	leaving := make([]Person, 40)
+	for i := range leaving {
+		leaving[i] = Person{Email: fmt.Sprintf("contractor%d@example.com", i), ExitedAt: ago(-time.Hour)}
+	}
 	in := func(d time.Duration) func(*Person) { return func(p *Person) { p.ExitedAt = ago(-d) } }
 	for name, test := range map[string]struct {
 		before, after []Person
 		refused       bool
 		change        RosterChange
 	}{
-		"all of 6": {staff(9, 6), staff(9, 0), true, RosterChange{HadExit: 6, Returned: 6}},
-		"5":        {staff(9, 5), staff(9, 0), false, RosterChange{HadExit: 5, Returned: 5}},
-		"7 of 20":  {staff(20, 20), staff(20, 13), true, RosterChange{HadExit: 20, Returned: 7}},
-		"6 of 20":  {staff(20, 20), staff(20, 14), false, RosterChange{HadExit: 20, Returned: 6}},
-		"exits that are to come": {staff(9, 9), each(staff(9, 0), in(time.Hour)), true,
-			RosterChange{HadExit: 9, Returned: 9}},
-		"other exits, as past":      {staff(9, 9), each(staff(9, 0), func(p *Person) { p.ExitedAt = ago(2 * time.Hour) }), false, RosterChange{HadExit: 9}},
-		"exits to come are gone":    {each(staff(9, 9), in(time.Hour)), staff(9, 0), true, RosterChange{HadExit: 9, Returned: 9}},
-		"exits to come are later":   {each(staff(9, 9), in(time.Hour)), each(staff(9, 9), in(2*time.Hour)), true, RosterChange{HadExit: 9, Returned: 9}},
-		"exits to come are earlier": {each(staff(9, 9), in(2*time.Hour)), each(staff(9, 9), in(time.Hour)), false, RosterChange{HadExit: 9}},
-		"no longer listed":          {staff(9, 9), staff(1, 1), false, RosterChange{HadExit: 9, Removed: 8, RemovedWithExit: 8}},
-		"written otherwise":         {staff(9, 9), each(staff(9, 9), func(p *Person) { p.Email = strings.ToUpper(p.Email) }), false, RosterChange{HadExit: 9}},
+		"all of 6":               {staff(9, 6), staff(9, 0), true, returns(past, 6, 6)},
+		"5":                      {staff(9, 5), staff(9, 0), false, returns(past, 5, 5)},
+		"7 of 20":                {staff(20, 20), staff(20, 13), true, returns(past, 20, 7)},
+		"6 of 20":                {staff(20, 20), staff(20, 14), false, returns(past, 20, 6)},
+		"exits that are to come": {staff(9, 9), each(staff(9, 0), in(time.Hour)), true, returns(past, 9, 9)},
+		"all who had left, of many who are to leave": {slices.Concat(staff(9, 9), leaving), slices.Concat(staff(9, 0), leaving), true,
+			RosterChange{Returns: []Returns{{past, 9, 9}, {upcoming, 40, 0}}}},
+		"other exits, as past":      {staff(9, 9), each(staff(9, 0), func(p *Person) { p.ExitedAt = ago(2 * time.Hour) }), false, returns(past, 9, 0)},
+		"exits to come are gone":    {each(staff(9, 9), in(time.Hour)), staff(9, 0), true, returns(upcoming, 9, 9)},
+		"exits to come are later":   {each(staff(9, 9), in(time.Hour)), each(staff(9, 9), in(2*time.Hour)), true, returns(upcoming, 9, 9)},
+		"exits to come are earlier": {each(staff(9, 9), in(2*time.Hour)), each(staff(9, 9), in(time.Hour)), false, returns(upcoming, 9, 0)},
+		"no longer listed":          {staff(9, 9), staff(1, 1), false, RosterChange{Removed: 8, RemovedWithExit: 8, Returns: []Returns{{past, 9, 0}}}},
+		"written otherwise":         {staff(9, 9), each(staff(9, 9), func(p *Person) { p.Email = strings.ToUpper(p.Email) }), false, returns(past, 9, 0)},
 		"the first":                 {nil, staff(9, 9), false, RosterChange{Added: 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,14 +106,14 @@ func TestARosterByWhichManyAreEmployedAgainIsRefused(t *testing.T) {
 				require.Equal(t, test.change, change)
 				return
 			}
-			require.Equal(t, &ReturnedError{test.change}, err)
+			require.Equal(t, &ReturnedError{test.change.Returns[0]}, err)
 			require.Equal(t, before, r.dump())
 			change, err = r.DB.ImportRoster(r.ctx, "default", test.after, true)
 			require.NoError(t, err)
 			require.Equal(t, test.change, change)
 			change, err = r.DB.ImportRoster(r.ctx, "default", test.after, false)
 			require.NoError(t, err)
-			require.Zero(t, change.Returned, "nobody returns twice")
+			require.Zero(t, change.Returned(), "nobody returns twice")
 		})
 	}
 }
@@ -125,7 +134,7 @@ func TestWhoHadLeftIsRememberedWhenNoLongerListed(t *testing.T) {
 	}
 	before := r.dump()
 	_, err := r.DB.ImportRoster(r.ctx, "default", staff(nil), false)
-	require.Equal(t, &ReturnedError{RosterChange{Added: 9, HadExit: 9, Returned: 9}}, err)
+	require.Equal(t, &ReturnedError{Returns{delisted, 9, 9}}, err)
 	require.Equal(t, before, r.dump())
 	_, err = r.DB.ImportRoster(r.ctx, "default", []Person{{Email: "new@example.com", Aliases: []string{"U1"}}}, false)
 	require.NoError(t, err, "one may come back under another address")
@@ -307,5 +316,70 @@ func TestLargeRoster(t *testing.T) {
 	for range 2 {
 		require.NoError(t, r.ImportRoster(r.ctx, "default", people))
 		require.Equal(t, 2*len(people), one[int](r, `SELECT count(*) FROM person_addresses`))
+	}
+}
+
+func TestWhoHadLeftOfLateIsNotFewAmongAllWhoEverLeft(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	people := func(name string, n int, exit *time.Time) (people []Person) {
+		for i := range n {
+			people = append(people, Person{Email: fmt.Sprintf("%s%d@example.com", name, i), ExitedAt: exit})
+		}
+		return people
+	}
+	require.NoError(t, r.ImportRoster(r.ctx, "default", people("old", 50, ago(2400*time.Hour))))
+	_, err := r.DB.ImportRoster(r.ctx, "default", people("user", 20, ago(grace)), false)
+	require.NoError(t, err)
+	_, err = r.DB.ImportRoster(r.ctx, "default", people("user", 20, nil), false)
+	require.Equal(t, &ReturnedError{Returns{past, 20, 20}}, err)
+}
+
+func TestAnAliasOfSomebodyWhoHadLeftIsRemembered(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	var with, without, back []Person
+	for i := range 9 {
+		email, alias := fmt.Sprintf("user%d@example.com", i), fmt.Sprintf("user%d@jamf.example", i)
+		with = append(with, Person{Email: email, Aliases: []string{alias}, ExitedAt: ago(grace)})
+		without = append(without, Person{Email: email, ExitedAt: ago(grace)})
+		back = append(back, Person{Email: alias})
+	}
+	require.NoError(t, r.ImportRoster(r.ctx, "default", with))
+	for range 2 {
+		require.NoError(t, r.ImportRoster(r.ctx, "default", without))
+		require.Equal(t, 9, one[int](r, `SELECT count(*) FROM departures`))
+	}
+	_, err := r.DB.ImportRoster(r.ctx, "default", back, false)
+	require.Equal(t, &ReturnedError{Returns{delisted, 9, 9}}, err)
+}
+
+// HR may stop listing people some time after they have left.
+func TestWhoHadLeftFailsAlsoWhenNoLongerListed(t *testing.T) {
+	t.Parallel()
+	ann := Person{Email: "ann@example.com", Aliases: []string{"team@example.com"}}
+	bob := Person{Email: "bob@example.com", Aliases: []string{"bob"}, ExitedAt: ago(grace)}
+	for name, edit := range map[string]func(*directory.User){
+		"by e-mail address":                      func(u *directory.User) { u.Email = "Bob@example.com" },
+		"by username":                            func(u *directory.User) { u.Username = "bob" },
+		"by username, with another's e-mail too": func(u *directory.User) { u.Username, u.Email = "bob", "team@example.com" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			r.sync(c, account("1", edit))
+			for _, roster := range [][]Person{{ann, bob}, {ann}, {ann}} {
+				r.clock.Advance(time.Minute)
+				require.NoError(t, r.ImportRoster(r.ctx, "default", roster))
+				require.Equal(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
+				require.Equal(t, "bob@example.com", r.findings(c, AccessRemovedOnExit)[0].Person)
+			}
+			back := bob
+			back.ExitedAt = nil
+			r.clock.Advance(time.Minute)
+			require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{ann, back}))
+			require.NotEqual(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
+		})
 	}
 }

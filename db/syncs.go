@@ -57,6 +57,8 @@ type Sync struct {
 	Removed  int `db:"removed"`
 	// Requests is how many HTTP requests the reading took.
 	Requests int `db:"requests"`
+	// Again says that it had ended before it was to be ended.
+	Again bool `db:"-"`
 }
 
 const syncColumns = `number, trigger, outcome, error, reason, started_at, finished_at, accounts, added, changed, removed, requests`
@@ -104,8 +106,11 @@ func beginSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string,
 func (d *DB) FailSync(ctx context.Context, connectionID int64, key string, trigger Trigger, code, reason string, becomes StateChange) (Sync, error) {
 	var s Sync
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) (err error) {
-		if s, err = beginSync(ctx, tx, connectionID, key, trigger, now); err != nil || s.Outcome != Running {
+		if s, err = beginSync(ctx, tx, connectionID, key, trigger, now); err != nil {
 			return err
+		}
+		if s.Again = s.Outcome != Running; s.Again {
+			return nil
 		}
 		read, err := stagedRead(ctx, tx, connectionID, s.Number)
 		if err != nil && !errors.Is(err, ErrStagingLost) {

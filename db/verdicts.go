@@ -26,7 +26,8 @@ type verdict struct {
 // on the roster may belong to somebody who has left it. Of two people that an
 // account may belong to, by e-mail address and by username, it is taken for the
 // one who left first. An e-mail address that is nobody's outweighs a username: it may
-// be that of somebody who was dropped from the roster. Every join is by an equality
+// be that of somebody who was dropped from the roster. Whoever had left when that
+// happened has left all the same. Every join is by an equality
 // that a hash can serve, see setBased, and of tables themselves: of a materialized
 // query the planner does not know how many rows are equal, and took minutes over a
 // million. Neither does any look up what can be a parameter: several processes then
@@ -36,12 +37,21 @@ var verdicts = map[string]verdict{
 		query: `
 			WITH owner AS NOT MATERIALIZED (
 				SELECT address, person, exited_at FROM person_addresses WHERE organization_id = $5
-			), human AS (
-				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at,
-					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person,
-					e.person IS NULL AND email <> '' AS by_username_only
-				FROM accounts LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
+			), gone AS NOT MATERIALIZED (
+				SELECT address, person, exited_at FROM departures WHERE organization_id = $5 AND exited_at <= $4
+			), matched AS (
+				SELECT kind, source_id, status, email,
+					coalesce(e.person, eg.person) AS e_person, coalesce(e.exited_at, eg.exited_at) AS e_exited_at,
+					coalesce(u.person, ug.person) AS u_person, coalesce(u.exited_at, ug.exited_at) AS u_exited_at
+				FROM accounts
+				LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
+				LEFT JOIN gone eg ON eg.address = lower(email) LEFT JOIN gone ug ON ug.address = lower(username)
 				WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
+			), human AS (
+				SELECT kind, source_id, status, email, least(e_exited_at, u_exited_at) AS exited_at,
+					CASE WHEN e_person IS NULL OR u_exited_at < coalesce(e_exited_at, 'infinity') THEN u_person ELSE e_person END AS person,
+					e_person IS NULL AND email <> '' AS by_username_only
+				FROM matched
 			), grace AS (
 				SELECT *, exited_at + make_interval(secs => $6) AS grace_ends FROM human
 			)

@@ -102,12 +102,12 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]any{
 			"organization": organization, "people": len(people), "with_exit": left,
-			"added": change.Added, "removed": change.Removed, "removed_with_exit": change.RemovedWithExit, "returned": change.Returned,
+			"added": change.Added, "removed": change.Removed, "removed_with_exit": change.RemovedWithExit, "returned": change.Returned(),
 			"judged": judged.Evaluated, "waiting": judged.Waiting,
 		})
 	}
 	a.tell("Imported %d people of organization %s, %d of them with an exit: %d are new, %d no longer listed (%d of those had an exit), %d with an exit are employed again, or longer.",
-		len(people), organization, left, change.Added, change.Removed, change.RemovedWithExit, change.Returned)
+		len(people), organization, left, change.Added, change.Removed, change.RemovedWithExit, change.Returned())
 	switch {
 	case judged.Evaluated+judged.Waiting == 0:
 		a.tell("No connection of this organization has the exit monitor: `starter connect NAME --org %q` makes one.", organization)

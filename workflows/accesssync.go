@@ -31,9 +31,6 @@ type AccessSyncInput struct {
 	StateSince time.Time `json:"state_since,omitzero"`
 	// Searchable says that Temporal knows the search attributes.
 	Searchable bool `json:"searchable,omitempty"`
-	// RecordsLocally says that the sync's outcome is recorded in a local activity
-	// first. Runs that began before 2026-11-27 do not.
-	RecordsLocally bool `json:"records_locally,omitempty"`
 	// Disconnected says that the connection has no credentials: it was
 	// disconnected, and ends again unless a reconnect succeeds.
 	Disconnected bool `json:"disconnected,omitempty"`
@@ -58,12 +55,11 @@ type Outlook struct {
 // workflow is not running: somebody ended it, or disconnected the connection.
 func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
-		Connection:     ConnectionOf(c),
-		Every:          db.Interval(c.Every),
-		Paused:         c.Paused || c.State == db.Paused,
-		Disconnected:   c.State == db.Disconnected,
-		RecordsLocally: true,
-		Outlook:        Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
+		Connection:   ConnectionOf(c),
+		Every:        db.Interval(c.Every),
+		Paused:       c.Paused || c.State == db.Paused,
+		Disconnected: c.State == db.Disconnected,
+		Outlook:      Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
 	}
 	if c.NextSyncAt != nil {
 		in.NextSyncAt = *c.NextSyncAt
@@ -208,7 +204,7 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 		connection:     s.in.Connection,
 		trigger:        s.current.Trigger,
 		acceptRemovals: s.current.AcceptRemovals,
-		recordsLocally: s.in.RecordsLocally,
+		recordsLocally: true,
 		becomes: func(p problem) db.StateChange {
 			outlook, s.unrecorded = s.outlook(ctx, p), false
 			return s.stateChange(outlook)
@@ -230,7 +226,7 @@ func (s *accessSyncRun) sync(ctx workflow.Context) error {
 	s.in.Searchable = result.Searchable
 	// What was recorded meanwhile and what the sync recorded may have come in
 	// either order.
-	s.unrecorded = s.unrecorded || *changed
+	s.unrecorded = s.unrecorded || *changed || result.Again
 	if s.in.Every != every {
 		s.beginBeat(ctx)
 	}
@@ -243,6 +239,9 @@ func (s *accessSyncRun) recordMeanwhile(ctx workflow.Context, cancel workflow.Ca
 	changed = new(bool)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for workflow.Await(ctx, func() bool { return s.disconnect != nil || s.unrecorded }) == nil {
+			if ctx.Err() != nil && workflow.GetVersion(ctx, recordLocally, workflow.DefaultVersion, 1) >= 1 {
+				return // Await looks at its condition first
+			}
 			if s.disconnect != nil {
 				cancel()
 				return
@@ -353,7 +352,7 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 		}
 	}
 	next := s.in
-	next.Begin, next.RecordsLocally = s.next, true
+	next.Begin = s.next
 	return workflow.NewContinueAsNewError(ctx, AccessSync, next)
 }
 

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -638,34 +639,102 @@ func TestRecordingThatTakesLongIsLeftToAnActivity(t *testing.T) {
 
 // The run cannot hear them until it has recorded, and then is about to end.
 func TestMessagesThatComeWhileASyncIsRecordedAreHeard(t *testing.T) {
+	for name, send := range map[string]func(*testBundle){
+		"pause":      func(b *testBundle) { b.signal(PauseMessage, nil) },
+		"reschedule": func(b *testBundle) { b.signal(RescheduleMessage, RescheduleRequest{Every: "2h"}) },
+		"reconnect":  func(b *testBundle) { b.signal(ReconnectMessage, nil) },
+		"all of them": func(b *testBundle) {
+			b.signal(ReconnectMessage, nil)
+			b.signal(PauseMessage, nil)
+			b.signal(RescheduleMessage, RescheduleRequest{Every: "2h"})
+		},
+	} {
+		for by, ask := range map[string]func(*testBundle) error{
+			"update": func(b *testBundle) error {
+				_, err := b.update(ResyncMessage, "r", ResyncRequest{})
+				return err
+			},
+			"signal": func(b *testBundle) error {
+				return b.client.SignalWorkflow(b.t.Context(), AccessSyncID(b.queue), "", ResyncMessage, nil)
+			},
+		} {
+			t.Run(name+" during a sync by "+by, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				recording, heard := make(chan struct{}, 10), make(chan struct{})
+				b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
+					recording <- struct{}{}
+					<-heard
+					return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+				}
+				run := b.start(b.idle())
+				asked := make(chan error, 1)
+				go func() { asked <- ask(b) }()
+				<-recording
+				send(b)
+				close(heard)
+				require.NoError(t, <-asked)
+				b.eventually(func() bool {
+					status, states := b.status(), b.stage.recorded()
+					if status.LastSync == nil {
+						return false
+					}
+					last := states[len(states)-1]
+					return last.State == status.State && (status.NextSyncAt == nil || last.NextSyncAt.Equal(*status.NextSyncAt))
+				}, "the record knows of it")
+				b.keep("messages-while-recording-"+strings.ReplaceAll(name, " ", "-")+"-"+by, run.GetID(), run.GetRunID())
+			})
+		}
+	}
+}
+
+func TestAResyncWhileASyncIsRecordedIsAnsweredByTheNextOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var tries atomic.Int32
-	recording, heard := make(chan struct{}), make(chan struct{})
+	recording, heard := make(chan struct{}, 10), make(chan struct{})
 	b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
-		if tries.Add(1) == 1 {
-			close(recording)
-			<-heard
-		}
+		recording <- struct{}{}
+		<-heard
 		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
 	}
-	run := b.start(b.idle())
+	b.start(b.idle())
 	b.signal(ResyncMessage, nil)
 	<-recording
-	answered := make(chan error, 1)
+	answered := make(chan int, 1)
 	go func() {
-		_, err := b.update(ResyncMessage, "late", ResyncRequest{})
-		answered <- err
+		result, err := b.update(ResyncMessage, "late", ResyncRequest{})
+		if err == nil {
+			answered <- result.Number
+		}
+		close(answered)
 	}()
-	b.signal(PauseMessage, nil)
-	b.signal(ResyncMessage, nil)
+	b.signal(ResumeMessage, nil) // after which the update is on its way
 	close(heard)
-	require.NoError(t, <-answered)
-	b.eventually(func() bool { return b.status().Doing == "paused" }, "it is paused")
-	require.GreaterOrEqual(t, len(b.stage.fetched()), 2, "the first sync answers nobody who asked after it began")
-	states := b.stage.recorded()
-	require.Equal(t, db.Paused, states[len(states)-1].State)
-	b.keep("messages-while-recording", run.GetID(), run.GetRunID())
+	require.Equal(t, 2, <-answered)
+}
+
+// A task that was lost after it had recorded is done again, later.
+func TestTheNextSyncOnRecordIsTheOneThatComes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := b.idle()
+	in.NextSyncAt = time.Now().Add(time.Second)
+	recording := make(chan struct{}, 10)
+	b.stage.record = func(r activities.RecordOutcomesInput) (activities.Recorded, error) {
+		recording <- struct{}{}
+		due, cancel := context.WithDeadline(context.Background(), in.NextSyncAt)
+		defer cancel()
+		<-due.Done()
+		return b.stage.ended(r.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+	}
+	b.start(in)
+	b.signal(ResyncMessage, nil)
+	<-recording
+	b.signal(ResumeMessage, nil) // which changes nothing, but that the run cannot end yet
+	b.eventually(func() bool {
+		status, states := b.status(), b.stage.recorded()
+		return status.LastSync != nil && len(states) > 0 && states[len(states)-1].NextSyncAt.Equal(*status.NextSyncAt)
+	}, "the record and the workflow agree")
 }
 
 func TestPauseStopsTheScheduleAndResumeStartsIt(t *testing.T) {

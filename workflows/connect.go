@@ -141,8 +141,7 @@ func (c *connect) handOff(ctx workflow.Context, next time.Time, sync activities.
 	}
 	// The child starts only once this workflow has waited for it.
 	if err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), AccessSync, AccessSyncInput{
-		Connection: c.in.Connection, Every: c.in.Every, Outlook: Outlook{NextSyncAt: next}, LastSync: &sync.SyncResult,
-		Searchable: sync.Searchable, RecordsLocally: true,
+		Connection: c.in.Connection, Every: c.in.Every, Outlook: Outlook{NextSyncAt: next}, LastSync: &sync.SyncResult, Searchable: sync.Searchable,
 	}).GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return err
 	}

@@ -51,7 +51,8 @@ type stage struct {
 	deliver  func(db.Route) (activities.DeliverNoticeResult, error)
 
 	number      int
-	triggers    []db.Trigger // of the syncs that were fetched
+	syncs       map[string]activities.Recorded // by run
+	triggers    []db.Trigger                   // of the syncs that were fetched
 	states      []db.StateChange
 	refreshed   []int64
 	disconnects []activities.DisconnectInput
@@ -70,7 +71,7 @@ func setupWithoutWorker(t *testing.T) *testBundle {
 	c, err := client.Dial(client.Options{HostPort: server.Address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	return &testBundle{t: t, client: c, queue: strings.ReplaceAll(t.Name(), "/", "-"), stage: &stage{}}
+	return &testBundle{t: t, client: c, queue: strings.ReplaceAll(t.Name(), "/", "-"), stage: &stage{syncs: map[string]activities.Recorded{}}}
 }
 
 // work starts a worker whose build does not know some of the activities.
@@ -113,11 +114,13 @@ func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 			}
 			return nil
 		},
-		activities.RecordOutcomes: func(_ context.Context, in activities.RecordOutcomesInput) (activities.Recorded, error) {
-			if s.record != nil {
-				return s.record(in)
-			}
-			return s.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied, Accounts: 3}), nil
+		activities.RecordOutcomes: func(ctx context.Context, in activities.RecordOutcomesInput) (activities.Recorded, error) {
+			return s.recordOnce(activity.GetInfo(ctx).WorkflowExecution.RunID, func() (activities.Recorded, error) {
+				if s.record != nil {
+					return s.record(in)
+				}
+				return s.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied, Accounts: 3}), nil
+			})
 		},
 		activities.RecordFailure: func(_ context.Context, in activities.RecordFailureInput) (activities.Recorded, error) {
 			return s.ended(in.Becomes, activities.SyncResult{Outcome: db.Failed, Error: in.Code, Reason: in.Reason}), nil
@@ -158,6 +161,24 @@ func (s *stage) register(w worker.ActivityRegistry, unknown ...string) {
 	}
 }
 
+// recordOnce records the sync of a run that has not ended, as the record does.
+func (s *stage) recordOnce(run string, record func() (activities.Recorded, error)) (activities.Recorded, error) {
+	s.mu.Lock()
+	ended, again := s.syncs[run]
+	s.mu.Unlock()
+	if again {
+		ended.Again = true
+		return ended, nil
+	}
+	result, err := record()
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.syncs[run] = result
+	}
+	return result, err
+}
+
 func (s *stage) ended(becomes db.StateChange, r activities.SyncResult) activities.Recorded {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +206,7 @@ func (b *testBundle) connection() Connection { return Connection{ID: 7, Name: b.
 func (b *testBundle) idle() AccessSyncInput {
 	return AccessSyncInput{
 		Connection: b.connection(), Every: db.Interval(24 * time.Hour),
-		Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)}, RecordsLocally: true,
+		Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)},
 	}
 }
 

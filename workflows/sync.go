@@ -17,9 +17,9 @@ const (
 	maxRefreshes = 10
 	// maxStagingLosses bounds how often what was staged may be lost in one sync.
 	maxStagingLosses = 10
-	// localPatience is how long recording may hold up a workflow task, whose own
-	// timeout is 10 s.
-	localPatience = 5 * time.Second
+	// localPatience is how long recording may hold up a workflow task, and with it
+	// whoever asks the workflow how it is.
+	localPatience = 2 * time.Second
 
 	recordingSummary = "apply the snapshot and evaluate the monitors"
 )
@@ -31,8 +31,7 @@ type syncOnce struct {
 	connection     Connection
 	trigger        db.Trigger
 	acceptRemovals bool
-	// recordsLocally says that the outcome is recorded in a local activity, as
-	// long as that does.
+	// recordsLocally says that there is little to record, as a rule.
 	recordsLocally bool
 	// becomes is asked, when the sync is about to be recorded, for the state
 	// that its connection is in from then on.
@@ -54,35 +53,36 @@ func (s syncOnce) run(ctx workflow.Context) (activities.Recorded, error) {
 	}
 }
 
-func (s syncOnce) attempt(ctx workflow.Context) (result activities.Recorded, err error) {
+func (s syncOnce) attempt(ctx workflow.Context) (activities.Recorded, error) {
 	if err := s.fetch(ctx); err != nil {
-		return result, err
+		return activities.Recorded{}, err
 	}
-	if s.recordsLocally {
-		if result, err = s.recordLocally(ctx); err == nil || final(err) {
+	in := activities.RecordOutcomesInput{ConnectionID: s.connection.ID, AcceptRemovals: s.acceptRemovals, Becomes: s.becomes(problem{})}
+	if s.recordsLocally && workflow.GetVersion(ctx, recordLocally, workflow.DefaultVersion, 1) >= 1 {
+		if result, err := s.recordLocally(ctx, in); err == nil || final(err) {
 			return result, err
 		}
 	}
-	err = workflow.ExecuteActivity(s.withLongActivity(ctx, recordingSummary), activities.RecordOutcomes, s.recording()).Get(ctx, &result)
+	var result activities.Recorded
+	err := workflow.ExecuteActivity(s.withLongActivity(ctx, recordingSummary), activities.RecordOutcomes, in).Get(ctx, &result)
 	return result, err
 }
 
-// recordLocally records within the workflow task, once, which is a third less
-// work for Temporal and for the worker. What it does not get done soon, because
-// there is much to record or PostgreSQL is away, is left to an activity that can
-// be seen to wait.
-func (s syncOnce) recordLocally(ctx workflow.Context) (result activities.Recorded, err error) {
+// recordLocally records within the workflow task, once, which is less work for
+// Temporal and for the worker. What it does not get done soon, because there is much
+// to record or PostgreSQL is away, is left to an activity that can be seen to wait.
+//
+// Its input is not in the history. When the task is lost after it has recorded, as by
+// a message that comes before the run could continue as new, the next one may give
+// another: see activities.Recorded.
+func (s syncOnce) recordLocally(ctx workflow.Context, in activities.RecordOutcomesInput) (result activities.Recorded, err error) {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		ScheduleToCloseTimeout: localPatience,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 		Summary:                recordingSummary,
 	})
-	err = workflow.ExecuteLocalActivity(ctx, activities.RecordOutcomes, s.recording()).Get(ctx, &result)
+	err = workflow.ExecuteLocalActivity(ctx, activities.RecordOutcomes, in).Get(ctx, &result)
 	return result, err
-}
-
-func (s syncOnce) recording() activities.RecordOutcomesInput {
-	return activities.RecordOutcomesInput{ConnectionID: s.connection.ID, AcceptRemovals: s.acceptRemovals, Becomes: s.becomes(problem{})}
 }
 
 // final says that an activity is not to be tried again after an error.

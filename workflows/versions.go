@@ -9,4 +9,5 @@ const (
 	goOnAfterManyMessages = "go on after many messages" // 2026-11-26
 	answerAgain           = "answer again"              // 2026-11-26
 	boundStagingLosses    = "bound staging losses"      // 2026-11-26
+	recordLocally         = "record locally"            // 2026-11-27
 )
