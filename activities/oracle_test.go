@@ -43,10 +43,17 @@ type oracle struct {
 	// one was applied.
 	held   []losses
 	roster *roster
+	// departed are those who had an exit on an earlier roster, by their addresses.
+	departed map[string]departure
 	// exit is the first monitor's verdict, as of when it was last evaluated,
 	// dues are the ends of the grace periods in it, and exits those to come.
 	exit, mfa   db.MonitorState
 	dues, exits []time.Time
+}
+
+type departure struct {
+	person string
+	exited time.Time
 }
 
 type roster struct {
@@ -230,17 +237,51 @@ func (o *oracle) apply(t truth, number int, startedAt, now time.Time) {
 
 // imports makes a roster the one to judge by, from its import on.
 func (o *oracle) imports(r *roster) {
+	o.remember(r)
 	o.roster = r
 	if !o.startedAt.IsZero() {
 		o.evaluate(r.importedAt)
 	}
 }
 
+// remember remembers those who had an exit on the roster that is replaced, but for
+// the addresses of the new one, and for whoever has stayed by it.
+func (o *oracle) remember(next *roster) {
+	if o.departed == nil {
+		o.departed = map[string]departure{}
+	}
+	if o.roster != nil {
+		for _, p := range o.roster.people {
+			for _, address := range addresses(p) {
+				if p.ExitedAt != nil {
+					o.departed[address] = departure{p.Email, *p.ExitedAt}
+				}
+			}
+		}
+	}
+	stayed := map[string]bool{}
+	for _, p := range next.people {
+		for _, address := range addresses(p) {
+			d, known := o.departed[address]
+			delete(o.departed, address)
+			stayed[d.person] = stayed[d.person] || known && (p.ExitedAt == nil || p.ExitedAt.After(d.exited))
+		}
+	}
+	maps.DeleteFunc(o.departed, func(_ string, d departure) bool { return stayed[d.person] })
+}
+
+func addresses(p db.Person) (addresses []string) {
+	for _, address := range append([]string{p.Email}, p.Aliases...) {
+		addresses = append(addresses, strings.ToLower(address))
+	}
+	return addresses
+}
+
 // evaluate judges the accounts on record by the roster, at a time.
 func (o *oracle) evaluate(now time.Time) {
 	o.exit, o.mfa, o.dues, o.exits = db.NotEvaluable, db.NotEvaluable, nil, nil
 	accounts, unclear, failing := 0, 0, 0 // for the exit monitor
-	disabled, untold := 0, 0              // for the other
+	active, disabled, untold := 0, 0, 0   // for the other
 	for key, a := range o.present {
 		if kindOf(key) != "account" {
 			continue
@@ -249,6 +290,7 @@ func (o *oracle) evaluate(now time.Time) {
 		if a.Status == "inactive" {
 			continue
 		}
+		active++
 		switch {
 		case a.MFA == "enabled":
 		case a.MFA == "disabled" && a.Status == "active":
@@ -256,7 +298,7 @@ func (o *oracle) evaluate(now time.Time) {
 		default:
 			untold++
 		}
-		exited, owned, mailed := o.exitOf(a)
+		exited, owned, mailed := o.exitOf(a, now)
 		employed := exited == nil || exited.After(now)
 		switch {
 		case !owned, employed && !mailed && a.Email != "":
@@ -279,7 +321,7 @@ func (o *oracle) evaluate(now time.Time) {
 	switch {
 	case disabled > 0:
 		o.mfa = db.Failing
-	case accounts > 0 && untold == 0:
+	case active > 0 && untold == 0:
 		o.mfa = db.Passing
 	}
 	switch {
@@ -295,23 +337,33 @@ func (o *oracle) evaluate(now time.Time) {
 }
 
 // exitOf is when the owner of an account leaves, the first where several know
-// it as theirs, whether anybody does, and whether by its e-mail address.
-func (o *oracle) exitOf(a facts) (exited *time.Time, owned, mailed bool) {
+// it as theirs, whether anybody does, and whether by its e-mail address. An address
+// that is nobody's may be of somebody who had left.
+func (o *oracle) exitOf(a facts, now time.Time) (exited *time.Time, owned, mailed bool) {
 	if o.roster == nil {
 		return nil, false, false
 	}
-	for _, p := range o.roster.people {
-		for _, address := range append([]string{p.Email}, p.Aliases...) {
-			if !strings.EqualFold(address, a.Username) && !strings.EqualFold(address, a.Email) {
-				continue
-			}
-			owned, mailed = true, mailed || strings.EqualFold(address, a.Email)
-			if p.ExitedAt != nil && (exited == nil || p.ExitedAt.Before(*exited)) {
-				exited = p.ExitedAt
-			}
+	for _, address := range []string{strings.ToLower(a.Email), strings.ToLower(a.Username)} {
+		exit, known := o.ownerOf(address, now)
+		if !known {
+			continue
+		}
+		owned, mailed = true, mailed || strings.EqualFold(address, a.Email)
+		if exit != nil && (exited == nil || exit.Before(*exited)) {
+			exited = exit
 		}
 	}
 	return exited, owned, mailed
+}
+
+func (o *oracle) ownerOf(address string, now time.Time) (exited *time.Time, known bool) {
+	for _, p := range o.roster.people {
+		if slices.Contains(addresses(p), address) {
+			return p.ExitedAt, true
+		}
+	}
+	d, known := o.departed[address]
+	return &d.exited, known && !d.exited.After(now)
 }
 
 // monitors are the monitors' states as they must read at a time; none before

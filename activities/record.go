@@ -32,8 +32,8 @@ type Recorded struct {
 	// Searchable says that the workflow may use its search attributes: one that
 	// Temporal does not know stops the run.
 	Searchable bool `json:"searchable,omitempty"`
-	// Again says that the sync had ended before, and with it in which state its
-	// connection is, which may be another than was asked for now.
+	// Again says that the sync had ended before: its connection is in the state that
+	// was asked for then.
 	Again bool `json:"again,omitempty"`
 }
 

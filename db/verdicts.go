@@ -41,8 +41,8 @@ var verdicts = map[string]verdict{
 				SELECT address, person, exited_at FROM departures WHERE organization_id = $5 AND exited_at <= $4
 			), matched AS (
 				SELECT kind, source_id, status, email,
-					coalesce(e.person, eg.person) AS e_person, coalesce(e.exited_at, eg.exited_at) AS e_exited_at,
-					coalesce(u.person, ug.person) AS u_person, coalesce(u.exited_at, ug.exited_at) AS u_exited_at
+					coalesce(e.person, eg.person) AS e_person, CASE WHEN e.person IS NULL THEN eg.exited_at ELSE e.exited_at END AS e_exited_at,
+					coalesce(u.person, ug.person) AS u_person, CASE WHEN u.person IS NULL THEN ug.exited_at ELSE u.exited_at END AS u_exited_at
 				FROM accounts
 				LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
 				LEFT JOIN gone eg ON eg.address = lower(email) LEFT JOIN gone ug ON ug.address = lower(username)

@@ -352,20 +352,3 @@ func TestPrivilegesAreThoseThatAProbeMisses(t *testing.T) {
 	equal(t, len(jamf.Privileges(directory.ScopeEveryone)), len(jamftest.Privileges()))
 	equal(t, len(jamf.Privileges(directory.ScopeAdmins)), len(jamftest.Privileges())-1)
 }
-
-// API clients come early in a read, and what could not be read of their roles then
-// is not read by the time it ends.
-func TestRolesThatCanBeReadOnlyLaterBeginTheReadAgain(t *testing.T) {
-	t.Parallel()
-	b := setup(t, jamftest.Config{})
-	b.server.Demo(230)
-	b.server.AddRole(jamftest.Role{DisplayName: "R", Privileges: []string{"Create Accounts"}})
-	client := b.server.AddClient(jamftest.Client{DisplayName: "P", ClientID: "p", Roles: []string{"R"}})
-	b.server.SetFault(faults.On("/api/v1/api-roles", jamftest.HTML(404, "Not Found")))
-	first := mustRead(t, b.source(t))
-	equal(t, first.user(t, directory.APIClient, client).Privileges, nil)
-	equal(t, first.summary.RolesUnread, true)
-	b.server.SetFault(nil)
-	_, err := read(t, b.source(t), first.cursors[len(first.cursors)-3])
-	equal(t, directory.CodeOf(err), directory.Inconsistent)
-}

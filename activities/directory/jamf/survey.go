@@ -80,7 +80,7 @@ func (s *survey) identity() string {
 	if s.groups != nil {
 		fmt.Fprintf(h, "%+v", s.groups.list)
 	}
-	fmt.Fprintf(h, "%+v %t", s.sites, s.noRoles != nil)
+	fmt.Fprintf(h, "%+v", s.sites)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
