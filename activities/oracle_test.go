@@ -281,7 +281,7 @@ func addresses(p db.Person) (addresses []string) {
 func (o *oracle) evaluate(now time.Time) {
 	o.exit, o.mfa, o.dues, o.exits = db.NotEvaluable, db.NotEvaluable, nil, nil
 	accounts, unclear, failing := 0, 0, 0 // for the exit monitor
-	active, disabled, untold := 0, 0, 0   // for the other
+	disabled, untold := 0, 0              // for the other
 	for key, a := range o.present {
 		if kindOf(key) != "account" {
 			continue
@@ -290,7 +290,6 @@ func (o *oracle) evaluate(now time.Time) {
 		if a.Status == "inactive" {
 			continue
 		}
-		active++
 		switch {
 		case a.MFA == "enabled":
 		case a.MFA == "disabled" && a.Status == "active":
@@ -321,7 +320,7 @@ func (o *oracle) evaluate(now time.Time) {
 	switch {
 	case disabled > 0:
 		o.mfa = db.Failing
-	case active > 0 && untold == 0:
+	case accounts > 0 && untold == 0:
 		o.mfa = db.Passing
 	}
 	switch {

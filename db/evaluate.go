@@ -164,8 +164,6 @@ func (m enabledMonitor) conclude(found map[MonitorState]judgement, vacuous strin
 		is.State, is.Reason = NotEvaluable, vacuous
 	case present == 0:
 		is.State, is.Reason = NotEvaluable, "the last sync found no human account"
-	case judged == 0:
-		is.State, is.Reason = NotEvaluable, "the last sync found no human account that is active"
 	case is.Failing > 0:
 		is.State, is.Reason = Failing, fmt.Sprintf("%d of %d accounts fail", is.Failing, judged)
 	case is.Due > 0:

@@ -285,7 +285,8 @@ func (h *home) demoStaysUp(t *testing.T) {
 	await(t, "the demo to be up", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C ends it") || p.ended() })
 	require.False(t, p.ended(), "%s", p)
 	for _, shown := range []string{"starter resync demo", "starter staff list --org demo"} {
-		require.Contains(t, p.stdout.String(), shown)
+		// What was printed before comes by another pipe.
+		await(t, shown, func() bool { return strings.Contains(p.stdout.String(), shown) })
 	}
 	c := h.cli(t)
 	syncs := ask[[]syncDoc](c, "syncs", "demo")

@@ -247,7 +247,7 @@ func TestARosterWithoutItsExitsIsNotImported(t *testing.T) {
 	}
 	c.ok("staff", "import", roster("2025-01-31"), "--org", org)
 	failed := c.refuse(8, "held", "staff", "import", roster(""), "--org", org)
-	require.Contains(t, failed.Message, "8 of 8 people with an exit are employed again")
+	require.Contains(t, failed.Message, "8 of 8 people who had left are employed again")
 	require.Contains(t, failed.Hint, "--accept-returns")
 	require.NotNil(t, ask[[]map[string]any](c, "staff", "list", "--org", org)[0]["exited_at"])
 
