@@ -43,11 +43,11 @@ first row names the columns:
   exited_at  RFC 3339 time or date (its beginning, in UTC); empty while employed
   aliases    optional; other e-mail addresses or usernames, separated by ";"
 
-Nothing is imported when any row is wrong (the first ten are told), or when many who had an exit are
-employed again, or longer: a file whose exits are missing would make monitors
-pass. A roster older than 7 days proves nothing, so import it regularly. The exit
-monitors of all connections of the organization are evaluated again on what was
-last synced.`,
+Nothing is imported when any row is wrong (the first ten are told), or when many
+who had an exit are employed again, or longer: a file whose exits are missing
+would make monitors pass. A roster older than 7 days proves nothing, so import it
+regularly. The exit monitors of all connections of the organization are evaluated
+again on what was last synced.`,
 		Example: `  starter staff import staff.csv
   hr-export | starter staff import - --org acme`,
 		Args: one("one file"),

@@ -661,18 +661,13 @@ func TestMessagesThatComeWhileASyncIsRecordedAreHeard(t *testing.T) {
 			t.Run(name+" during a sync by "+by, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
-				recording, heard := make(chan struct{}, 10), make(chan struct{})
-				b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
-					recording <- struct{}{}
-					<-heard
-					return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
-				}
+				recording, goOn := b.holdRecording()
 				run := b.start(b.idle())
 				asked := make(chan error, 1)
 				go func() { asked <- ask(b) }()
 				<-recording
 				send(b)
-				close(heard)
+				goOn()
 				require.NoError(t, <-asked)
 				b.eventually(func() bool {
 					status, states := b.status(), b.stage.recorded()
@@ -691,12 +686,7 @@ func TestMessagesThatComeWhileASyncIsRecordedAreHeard(t *testing.T) {
 func TestAResyncWhileASyncIsRecordedIsAnsweredByTheNextOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	recording, heard := make(chan struct{}, 10), make(chan struct{})
-	b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
-		recording <- struct{}{}
-		<-heard
-		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
-	}
+	recording, goOn := b.holdRecording()
 	b.start(b.idle())
 	b.signal(ResyncMessage, nil)
 	<-recording
@@ -708,8 +698,8 @@ func TestAResyncWhileASyncIsRecordedIsAnsweredByTheNextOne(t *testing.T) {
 		}
 		close(answered)
 	}()
-	b.signal(ResumeMessage, nil) // after which the update is on its way
-	close(heard)
+	b.signal(ResumeMessage, nil) // so that the run cannot end before it has heard
+	goOn()
 	require.Equal(t, 2, <-answered)
 }
 

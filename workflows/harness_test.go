@@ -204,10 +204,7 @@ func (b *testBundle) connection() Connection { return Connection{ID: 7, Name: b.
 
 // idle is the input of an AccessSync with nothing to do for a day.
 func (b *testBundle) idle() AccessSyncInput {
-	return AccessSyncInput{
-		Connection: b.connection(), Every: db.Interval(24 * time.Hour),
-		Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)},
-	}
+	return AccessSyncInput{Connection: b.connection(), Every: db.Interval(24 * time.Hour), Outlook: Outlook{NextSyncAt: time.Now().Add(24 * time.Hour)}}
 }
 
 func (b *testBundle) start(in AccessSyncInput) client.WorkflowRun {
@@ -286,6 +283,18 @@ func (b *testBundle) history(workflowID, runID string) []*historypb.HistoryEvent
 		events = append(events, event)
 	}
 	return events
+}
+
+// holdRecording has each recording say that it has begun, and wait until all may go
+// on.
+func (b *testBundle) holdRecording() (recording <-chan struct{}, goOn func()) {
+	begun, held := make(chan struct{}, 10), make(chan struct{})
+	b.stage.record = func(in activities.RecordOutcomesInput) (activities.Recorded, error) {
+		begun <- struct{}{}
+		<-held
+		return b.stage.ended(in.Becomes, activities.SyncResult{Outcome: db.Applied}), nil
+	}
+	return begun, func() { close(held) }
 }
 
 // activitiesOf are the activities that a run has scheduled, in order, but for
