@@ -49,9 +49,8 @@ type Activities struct {
 	// Webhooks sends notices, and StartDelivery has them sent.
 	Webhooks      *webhook.Sender
 	StartDelivery StartDelivery
-	// SyncEnded, if set, is told of each sync that has ended, by its
-	// connection's source, when its end is recorded.
-	SyncEnded func(source string, s db.Sync)
+	// SyncEnded, if set, is told of each sync when its end is recorded.
+	SyncEnded func(db.EndedSync)
 }
 
 // Register registers every activity under its name.

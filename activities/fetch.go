@@ -147,10 +147,11 @@ func (f *fetch) readOnce(ctx context.Context) error {
 			return f.keep(ctx, err)
 		}
 	}
-	if err := f.record.CheckSnapshot(ctx, f.connection, f.sync.Number); err != nil {
+	missing, err := f.record.CheckSnapshot(ctx, f.connection, f.sync.Number, confirmSample)
+	if err != nil {
 		return err
 	}
-	return f.confirmMissing(ctx)
+	return f.confirmMissing(ctx, missing)
 }
 
 // keep stores what was read before an error, so that the next attempt goes on
@@ -181,12 +182,8 @@ func (f *fetch) stage(ctx context.Context) func(directory.Page) error {
 // that is read page by page leaves somebody out when entries before it go away
 // meanwhile; counts do not show that when as many were added. Where so many are
 // missing that the snapshot is held, some are enough: none of them is removed.
-func (f *fetch) confirmMissing(ctx context.Context) error {
+func (f *fetch) confirmMissing(ctx context.Context, missing []directory.Identity) (err error) {
 	for limit := confirmSample; ; limit = missingBatch {
-		missing, err := f.record.MissingAccounts(ctx, f.connection, f.sync.Number, f.read.Confirmed, limit)
-		if err != nil {
-			return err
-		}
 		for batch := range slices.Chunk(missing, confirmBatch) {
 			if err := f.confirmGone(ctx, batch); err != nil {
 				return err
@@ -200,6 +197,9 @@ func (f *fetch) confirmMissing(ctx context.Context) error {
 			if err != nil || held {
 				return err
 			}
+		}
+		if missing, err = f.record.MissingAccounts(ctx, f.connection, f.sync.Number, missingBatch); err != nil {
+			return err
 		}
 	}
 }

@@ -59,17 +59,13 @@ type RecordOutcomesInput struct {
 // workflow run and evaluates the monitors, in one transaction.
 func (a *Activities) RecordOutcomes(ctx context.Context, in RecordOutcomesInput) (Recorded, error) {
 	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (Recorded, error) {
-		c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
-		if err != nil {
-			return Recorded{}, err
-		}
 		sync, err := a.Record.ApplySnapshot(ctx, in.ConnectionID, runKey(ctx), db.ApplyOptions{
 			AcceptRemovals: in.AcceptRemovals, Becomes: in.Becomes,
 		})
 		if err != nil {
 			return Recorded{}, err
 		}
-		a.ended(ctx, c, sync)
+		a.ended(ctx, sync)
 		if err := a.startDeliveries(ctx, in.ConnectionID); err != nil {
 			return Recorded{}, err
 		}
@@ -90,15 +86,11 @@ type RecordFailureInput struct {
 // completed.
 func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) (Recorded, error) {
 	return withHeartbeat(ctx, func(ctx context.Context, _ func(Progress)) (Recorded, error) {
-		c, err := a.Record.ConnectionByID(ctx, in.ConnectionID)
-		if err != nil {
-			return Recorded{}, err
-		}
 		sync, err := a.Record.FailSync(ctx, in.ConnectionID, runKey(ctx), in.Trigger, in.Code, in.Reason, in.Becomes)
 		if err != nil {
 			return Recorded{}, err
 		}
-		a.ended(ctx, c, sync)
+		a.ended(ctx, sync)
 		if err := a.startDeliveries(ctx, in.ConnectionID); err != nil {
 			return Recorded{}, err
 		}
@@ -181,19 +173,19 @@ func (a *Activities) DiscardConnection(ctx context.Context, in ConnectionInput) 
 }
 
 // ended says that a sync has ended to whoever operates the worker.
-func (a *Activities) ended(ctx context.Context, c db.Connection, s db.Sync) {
+func (a *Activities) ended(ctx context.Context, s db.EndedSync) {
 	if s.Again {
 		return
 	}
-	activity.GetLogger(ctx).Info("The sync has ended", "sync", s.Number, "source", c.Source, "trigger", s.Trigger,
+	activity.GetLogger(ctx).Info("The sync has ended", "sync", s.Number, "source", s.Source, "trigger", s.Trigger,
 		"outcome", s.Outcome, "error", s.Error, "reason", s.Reason, "took", s.FinishedAt.Sub(s.StartedAt).String(),
 		"accounts", s.Accounts, "added", s.Added, "changed", s.Changed, "removed", s.Removed, "requests", s.Requests)
 	if a.SyncEnded != nil {
-		a.SyncEnded(c.Source, s)
+		a.SyncEnded(s)
 	}
 }
 
-func (a *Activities) recorded(ctx context.Context, connectionID int64, s db.Sync) (Recorded, error) {
+func (a *Activities) recorded(ctx context.Context, connectionID int64, s db.EndedSync) (Recorded, error) {
 	r := Recorded{Searchable: a.Searchable, Again: s.Again, SyncResult: SyncResult{
 		Number: s.Number, Trigger: s.Trigger, Outcome: s.Outcome, Error: s.Error, Reason: s.Reason,
 		StartedAt: s.StartedAt.UTC(), FinishedAt: s.FinishedAt.UTC(),

@@ -88,8 +88,8 @@ func TestWhatNobodyChangedIsNotStaged(t *testing.T) {
 	for _, size := range []int{1, 7, 128, 300, 1301} {
 		key, s := r.stageIn(c, *summary(users), users, size, 10_000)
 		require.Equal(t, 1, r.staged(), size)
-		require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
-		missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, 10)
+		require.NoError(t, r.checkSnapshot(c, s))
+		missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, 10)
 		require.NoError(t, err)
 		require.Empty(t, missing)
 		s = r.apply(c, key)
@@ -149,7 +149,7 @@ func TestAUserThatComesTwiceIsNoticedInAnUnchangedBlock(t *testing.T) {
 					_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Summary: summary(users)})
 				}
 				if err == nil {
-					err = r.CheckSnapshot(r.ctx, c.ID, s.Number)
+					err = r.checkSnapshot(c, s)
 				}
 				require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
 			})
@@ -168,7 +168,7 @@ func TestABlockGoesOnAfterOthers(t *testing.T) {
 			c := r.connectEveryone("acme")
 			r.sync(c, endUsers(1, 1000)...)
 			key, s := r.stageIn(c, *summary(endUsers(1, 1000, 2)), endUsers(1, 1000, 2), size, 100)
-			require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+			require.NoError(t, r.checkSnapshot(c, s))
 			s = r.apply(c, key)
 			require.Equal(t, []int{3, 1, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
 		})
@@ -217,7 +217,7 @@ func TestUnstoredPagesAreStored(t *testing.T) {
 	read, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users[200:], Requests: 1, Summary: summary(users)})
 	require.NoError(t, err)
 	require.Equal(t, 5, read.Pages)
-	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+	require.NoError(t, r.checkSnapshot(c, s))
 	require.Zero(t, r.staged())
 }
 
@@ -237,7 +237,7 @@ func TestABlockIsNotTakenForUnchangedByItsSecondHalf(t *testing.T) {
 		_, err := r.storePage(c.ID, s.Number, r.openStaging(c, s), page)
 		require.NoError(t, err)
 	}
-	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+	require.NoError(t, r.checkSnapshot(c, s))
 	s = r.apply(c, key)
 	require.Equal(t, []int{5, 2, 0, 0}, []int{s.Accounts, s.Added, s.Changed, s.Removed})
 	require.Len(t, r.accounts(c, false), 5)
@@ -255,7 +255,7 @@ func TestBlocksGoOnAfterTheListWasReadAgain(t *testing.T) {
 	_, err = r.StagePage(r.ctx, c.ID, s.Number, read, directory.Page{Users: users, Requests: 1, Summary: summary(users)})
 	require.NoError(t, err)
 	require.Zero(t, r.staged())
-	require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+	require.NoError(t, r.checkSnapshot(c, s))
 }
 
 // Whatever was changed, in whatever order the source lists it and wherever its
@@ -330,17 +330,18 @@ func disturb(random *rand.Rand, at map[directory.Identity]directory.User) {
 // sync and returns why.
 func (r *record) checkAndApply(c Connection, key string, s Sync, options ApplyOptions) (Sync, error) {
 	r.t.Helper()
-	refused := r.CheckSnapshot(r.ctx, c.ID, s.Number)
+	var ended EndedSync
+	refused := r.checkSnapshot(c, s)
 	if refused == nil {
 		r.confirm(c, s)
-		s, refused = r.ApplySnapshot(r.ctx, c.ID, key, options)
+		ended, refused = r.ApplySnapshot(r.ctx, c.ID, key, options)
 	}
 	if refused != nil {
 		require.Equal(r.t, directory.Inconsistent, directory.CodeOf(refused))
 		_, err := r.FailSync(r.ctx, c.ID, key, s.Trigger, "inconsistent_source", "", options.Becomes)
 		require.NoError(r.t, err)
 	}
-	return s, refused
+	return ended.Sync, refused
 }
 
 var accepting = ApplyOptions{AcceptRemovals: true, Becomes: StateChange{State: Active}}

@@ -20,7 +20,7 @@ func inGroups(id string, groups ...string) directory.User {
 func (r *record) check(c Connection, users ...directory.User) error {
 	r.t.Helper()
 	key, s := r.stage(c, summary(users), users)
-	if err := r.CheckSnapshot(r.ctx, c.ID, s.Number); err != nil {
+	if err := r.checkSnapshot(c, s); err != nil {
 		return err
 	}
 	_, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{Becomes: StateChange{State: Active}})
@@ -53,7 +53,7 @@ func TestTheSameSyncDoesNotBelieveItself(t *testing.T) {
 	emptied := []directory.User{account("1"), inGroups("2")}
 	_, s := r.stage(c, summary(emptied), emptied)
 	for range 3 {
-		require.Error(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+		require.Error(t, r.checkSnapshot(c, s))
 	}
 }
 

@@ -48,7 +48,7 @@ func TestSnapshotThatIsNotWholeChangesNothing(t *testing.T) {
 			key, s := r.stage(c, &directory.Summary{Totals: test.totals}, test.users)
 			before := r.dump()
 
-			err := r.CheckSnapshot(r.ctx, c.ID, s.Number)
+			err := r.checkSnapshot(c, s)
 			require.Equal(t, directory.Inconsistent, directory.CodeOf(err))
 			require.ErrorContains(t, err, test.says)
 			for range 2 {
@@ -326,9 +326,9 @@ func TestWhatIsToBeHeldIsHeldWhoeverAcceptsIt(t *testing.T) {
 	without := []directory.User{auditor("2")}
 	key, s := r.stage(c, summary(without), without)
 	require.True(t, hold(s))
-	s, err := r.ApplySnapshot(r.ctx, c.ID, key, accept)
+	ended, err := r.ApplySnapshot(r.ctx, c.ID, key, accept)
 	require.NoError(t, err)
-	require.Equal(t, []any{Held, "it would remove, deactivate or replace every full administrator (1)"}, []any{s.Outcome, s.Reason})
+	require.Equal(t, []any{Held, "it would remove, deactivate or replace every full administrator (1)"}, []any{ended.Outcome, ended.Reason})
 
 	key, s = r.stage(c, summary(without), without)
 	require.True(t, hold(s))

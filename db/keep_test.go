@@ -23,7 +23,7 @@ func TestGroupsThatMayNotBeReadAreKept(t *testing.T) {
 	unread.GroupsUnread = true
 	for range 2 {
 		key, s := r.stage(c, unread, users)
-		require.NoError(t, r.CheckSnapshot(r.ctx, c.ID, s.Number))
+		require.NoError(t, r.checkSnapshot(c, s))
 		_, err := r.ApplySnapshot(r.ctx, c.ID, key, ApplyOptions{Becomes: StateChange{State: Active}})
 		require.NoError(t, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"jamf-access-review/activities/directory"
@@ -232,15 +233,32 @@ func (r *record) stage(c Connection, summary *directory.Summary, users []directo
 	return key, s
 }
 
+// checkSnapshot is CheckSnapshot without who is missing.
+func (r *record) checkSnapshot(c Connection, s Sync) error {
+	_, err := r.CheckSnapshot(r.ctx, c.ID, s.Number, 10)
+	return err
+}
+
 // confirm says that the source was asked for everybody whom a snapshot misses.
 func (r *record) confirm(c Connection, s Sync) {
 	r.t.Helper()
-	missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, math.MaxInt32)
+	missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, math.MaxInt32)
 	require.NoError(r.t, err)
 	if len(missing) > 0 {
 		_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, r.openStaging(c, s), missing[len(missing)-1], 0)
 		require.NoError(r.t, err)
 	}
+}
+
+// confirmed is the last of the missing accounts that the source was asked for.
+func (r *record) confirmed(c Connection, s Sync) (confirmed directory.Identity) {
+	r.t.Helper()
+	require.NoError(r.t, r.inTx(r.ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		row, err := stagedRead(r.ctx, tx, c.ID, s.Number)
+		confirmed = row.confirmed()
+		return err
+	}))
+	return confirmed
 }
 
 var becomesActive = ApplyOptions{Becomes: StateChange{State: Active}}
@@ -249,7 +267,7 @@ func (r *record) apply(c Connection, key string) Sync {
 	r.t.Helper()
 	s, err := r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
 	require.NoError(r.t, err)
-	return s
+	return s.Sync
 }
 
 // sync reads users from the source and applies them.

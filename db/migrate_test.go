@@ -179,9 +179,10 @@ func TestMigrateForgetsWhoWasConfirmedMissing(t *testing.T) {
 	s, read := r.readingOn(c)
 	_, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, read, directory.Identity{Kind: directory.Account, ID: "ann"}, 0)
 	require.NoError(t, err)
-	require.NotZero(t, r.openStaging(c, s).Confirmed)
+	require.NotZero(t, r.confirmed(c, s))
 	r.migrateFrom(10)
-	require.Zero(t, r.openStaging(c, s).Confirmed)
+	r.openStaging(c, s)
+	require.Zero(t, r.confirmed(c, s))
 }
 
 // A list that is asked for while a migration rewrites what it lists.

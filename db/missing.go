@@ -9,10 +9,10 @@ import (
 	"jamf-access-review/activities/directory"
 )
 
-// MissingAccounts returns, in order of kind and id and after the one given, up
-// to limit present accounts that a completely staged snapshot does not hold.
-// Kinds that were not read are not missing.
-func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int, after directory.Identity, limit int) ([]directory.Identity, error) {
+// MissingAccounts returns, in order of kind and id, up to limit present accounts
+// that a completely staged snapshot does not hold, and that are not confirmed to be
+// missing. Kinds that were not read are not missing.
+func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number, limit int) ([]directory.Identity, error) {
 	var missing []directory.Identity
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		read, summary, err := completeRead(ctx, tx, connectionID, number)
@@ -22,27 +22,35 @@ func (d *DB) MissingAccounts(ctx context.Context, connectionID int64, number int
 		if err := setBased(ctx, tx); err != nil {
 			return err
 		}
-		var rows []struct {
-			Kind directory.Kind `db:"kind"`
-			ID   string         `db:"source_id"`
-		}
-		if err := tx.SelectContext(ctx, &rows, `
-			SELECT kind, source_id FROM accounts a
-			WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (kind, source_id) > ($3, $4)
-				AND (block IS NULL OR block = ANY(ARRAY(`+changedBlocks+`)))
-				AND NOT EXISTS (
-					SELECT FROM staged_accounts s
-					WHERE s.connection_id = $1 AND s.kind = a.kind AND s.source_id = a.source_id)
-			ORDER BY kind, source_id LIMIT $5`,
-			connectionID, kindsRead(summary), string(after.Kind), after.ID, limit); err != nil {
-			return err
-		}
-		for _, row := range rows {
-			missing = append(missing, directory.Identity{Kind: row.Kind, ID: row.ID})
-		}
-		return nil
+		missing, err = missingAccounts(ctx, tx, connectionID, summary, read.confirmed(), limit)
+		return err
 	})
 	return missing, err
+}
+
+// missingAccounts are MissingAccounts after the one that is confirmed, in a
+// transaction that is setBased.
+func missingAccounts(ctx context.Context, tx *sqlx.Tx, connectionID int64, summary directory.Summary, confirmed directory.Identity, limit int) ([]directory.Identity, error) {
+	var rows []struct {
+		Kind directory.Kind `db:"kind"`
+		ID   string         `db:"source_id"`
+	}
+	if err := tx.SelectContext(ctx, &rows, `
+		SELECT kind, source_id FROM accounts a
+		WHERE connection_id = $1 AND removed_at IS NULL AND kind = ANY($2) AND (kind, source_id) > ($3, $4)
+			AND (block IS NULL OR block = ANY(ARRAY(`+changedBlocks+`)))
+			AND NOT EXISTS (
+				SELECT FROM staged_accounts s
+				WHERE s.connection_id = $1 AND s.kind = a.kind AND s.source_id = a.source_id)
+		ORDER BY kind, source_id LIMIT $5`,
+		connectionID, kindsRead(summary), string(confirmed.Kind), confirmed.ID, limit); err != nil {
+		return nil, err
+	}
+	missing := make([]directory.Identity, len(rows))
+	for i, row := range rows {
+		missing[i] = directory.Identity{Kind: row.Kind, ID: row.ID}
+	}
+	return missing, nil
 }
 
 // ConfirmMissing notes that the source was asked for the missing accounts up to
@@ -58,7 +66,7 @@ func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int,
 	}
 	before.Pages++
 	before.Requests += requests
-	before.Confirmed, before.Trouble = upTo, Trouble{}
+	before.Trouble = Trouble{}
 	return before, nil
 }
 

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,14 +37,15 @@ type ApplyOptions struct {
 // was not asked for somebody whom it would remove, and where the sync itself is
 // unknown: the database was restored to a time before it. A sync that has ended
 // before is returned as it ended, so twice is as good as once.
-func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (Sync, error) {
-	var s Sync
+func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (EndedSync, error) {
+	var s EndedSync
 	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
 		connection, err := lockConnection(ctx, tx, connectionID)
 		if err != nil {
 			return err
 		}
-		s, err = syncByKey(ctx, tx, connectionID, key)
+		s.Source = connection.Source
+		s.Sync, err = syncByKey(ctx, tx, connectionID, key)
 		if errors.Is(err, ErrNotFound) {
 			return ErrStagingLost
 		}
@@ -70,37 +72,38 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 		case snapshot.counts.unconfirmed > 0:
 			err = ErrStagingLost // as it was confirmed
 		default:
-			err = apply(ctx, tx, connection, snapshot, &s)
+			err = apply(ctx, tx, connection, snapshot, &s.Sync)
 		}
 		if err != nil {
 			return err
 		}
-		return endSync(ctx, tx, connectionID, s, options.Becomes)
+		return endSync(ctx, tx, connectionID, s.Sync, options.Becomes)
 	})
 	return s, err
 }
 
 // CheckSnapshot returns an *directory.Error (Inconsistent) when what is staged
 // cannot be the whole directory, and ErrStagingLost when it is not staged
-// completely.
-func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number int) error {
+// completely. Otherwise it returns the first of its MissingAccounts, up to limit.
+func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number, limit int) (missing []directory.Identity, err error) {
 	var doubt error
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		_, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
+	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
 			return err
 		}
 		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
-		if err != nil || snapshot.inPlace || snapshot.summary.GroupsUnread {
+		if err != nil || snapshot.inPlace {
 			return err
 		}
-		doubt, err = doubtGroups(ctx, tx, connectionID, number)
+		if !snapshot.summary.GroupsUnread {
+			if doubt, err = doubtGroups(ctx, tx, connectionID, number); doubt != nil || err != nil {
+				return err
+			}
+		}
+		missing, err = missingAccounts(ctx, tx, connectionID, snapshot.summary, snapshot.confirmed, limit)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return doubt
+	return missing, cmp.Or(err, doubt)
 }
 
 // snapshot is a completely staged directory.

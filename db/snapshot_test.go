@@ -251,7 +251,7 @@ func TestApplyTwiceIsAsGoodAsOnce(t *testing.T) {
 	r.sync(c, account("1"))
 	users := []directory.User{account("1", func(u *directory.User) { u.Name = "New" }), account("2")}
 	key, _ := r.stage(c, summary(users), users)
-	syncs := make([]Sync, 4)
+	syncs := make([]EndedSync, 4)
 	for _, err := range together(len(syncs), func(i int) (err error) {
 		syncs[i], err = r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
 		return err
@@ -260,10 +260,11 @@ func TestApplyTwiceIsAsGoodAsOnce(t *testing.T) {
 	}
 	before := r.dump()
 	r.clock.Advance(time.Hour)
-	late := r.apply(c, key)
+	late, err := r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
+	require.NoError(t, err)
 	require.True(t, late.Again)
 	first := 0
-	for _, s := range append(syncs, late) {
+	for _, s := range syncs {
 		if !s.Again {
 			first++
 		}
@@ -286,7 +287,7 @@ func TestApplyOfAnUnknownSync(t *testing.T) {
 
 	key, s := r.stage(c, summary(nil), nil)
 	r.exec(`DELETE FROM syncs`)
-	require.ErrorIs(t, r.CheckSnapshot(r.ctx, c.ID, s.Number), ErrStagingLost)
+	require.ErrorIs(t, r.checkSnapshot(c, s), ErrStagingLost)
 	_, err = r.OpenStaging(r.ctx, c.ID, s.Number)
 	require.ErrorIs(t, err, ErrStagingLost)
 	failed, err := r.FailSync(r.ctx, c.ID, key, TriggerSchedule, "code", "words", StateChange{State: Active})

@@ -107,7 +107,7 @@ func (d *DB) ImportRoster(ctx context.Context, organization string, people []Per
 				return &ReturnedError{r}
 			}
 		}
-		if err := rememberDepartures(ctx, tx, org, now); err != nil {
+		if err := delist(ctx, tx, org, now); err != nil {
 			return err
 		}
 		return replaceRoster(ctx, tx, org, roster)
@@ -205,10 +205,9 @@ func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 		WITH `+listed+`, employed AS (
 			SELECT lower(address) AS address, exits FROM listed, LATERAL unnest(email || aliases) AS address WHERE exits > $3
 		), departed AS (
-			SELECT CASE WHEN exited_at <= $3 THEN 'past' ELSE 'upcoming' END AS exits, address, lower(person) AS person, exited_at
+			SELECT CASE WHEN delisted THEN 'delisted' WHEN exited_at <= $3 THEN 'past' ELSE 'upcoming' END AS exits,
+				address, lower(person) AS person, exited_at
 			FROM person_addresses WHERE organization_id = $1 AND exited_at IS NOT NULL
-			UNION ALL
-			SELECT 'delisted', address, lower(person), exited_at FROM departures WHERE organization_id = $1
 		)
 		SELECT d.exits, count(DISTINCT person) AS had_exit, count(DISTINCT person) FILTER (WHERE exited_at < e.exits) AS returned
 		FROM departed d LEFT JOIN employed e USING (address) GROUP BY d.exits ORDER BY d.exits`, org, roster, now)
@@ -219,26 +218,24 @@ func compareRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 // longer listed.
 const departuresKept = 400 * 24 * time.Hour
 
-// rememberDepartures remembers who had an exit on the roster that is about to be
-// replaced.
-func rememberDepartures(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) error {
+// delist forgets the addresses of a roster that is about to be replaced, but for those
+// of people who had an exit.
+func delist(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) error {
 	if _, err := tx.ExecContext(ctx, `
-		INSERT INTO departures (organization_id, address, person, exited_at)
-		SELECT organization_id, address, person, exited_at FROM person_addresses WHERE organization_id = $1 AND exited_at IS NOT NULL
-		ON CONFLICT (organization_id, address) DO UPDATE SET person = excluded.person, exited_at = excluded.exited_at`, org); err != nil {
+		DELETE FROM person_addresses WHERE organization_id = $1 AND (exited_at IS NULL OR exited_at <= $2)`,
+		org, now.Add(-departuresKept)); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
-		DELETE FROM departures WHERE organization_id = $1 AND exited_at <= $2`, org, now.Add(-departuresKept))
+		UPDATE person_addresses SET delisted = true WHERE organization_id = $1 AND NOT delisted`, org)
 	return err
 }
 
-// replaceRoster replaces the roster. What it lists has not departed but as it says:
-// no departure has an address of it, nor is it of somebody who by it has stayed.
+// replaceRoster replaces a roster that is delisted. Nobody has an exit any more whom
+// it lists without: neither under an address that it lists, nor, where they have
+// stayed, under any other.
 func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullString) error {
-	if _, err := tx.ExecContext(ctx, `
-		WITH addresses AS (DELETE FROM person_addresses WHERE organization_id = $1)
-		DELETE FROM people WHERE organization_id = $1`, org); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM people WHERE organization_id = $1`, org); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `
@@ -249,19 +246,21 @@ func replaceRoster(ctx context.Context, tx *sqlx.Tx, org int64, roster sql.NullS
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `
-		INSERT INTO person_addresses (organization_id, address, person, exited_at)
-		SELECT DISTINCT $1::bigint, lower(address), email, exited_at
-		FROM people, LATERAL unnest(email || aliases) AS address
-		WHERE organization_id = $1 AND address <> ''`, org); err != nil {
+		WITH again AS (
+			SELECT a.address, a.person, coalesce(p.exited_at, 'infinity') > a.exited_at AS stayed
+			FROM people p, LATERAL unnest(email || aliases) AS listed JOIN person_addresses a ON a.address = lower(listed)
+			WHERE p.organization_id = $1 AND a.organization_id = $1
+		)
+		DELETE FROM person_addresses
+		WHERE organization_id = $1 AND (address IN (SELECT address FROM again) OR person IN (SELECT person FROM again WHERE stayed))`,
+		org); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
-		WITH again AS (
-			SELECT address, d.person, coalesce(a.exited_at, 'infinity') > d.exited_at AS stayed
-			FROM departures d JOIN person_addresses a USING (organization_id, address) WHERE organization_id = $1
-		)
-		DELETE FROM departures
-		WHERE organization_id = $1 AND (address IN (SELECT address FROM again) OR person IN (SELECT person FROM again WHERE stayed))`, org)
+		INSERT INTO person_addresses (organization_id, address, person, exited_at)
+		SELECT DISTINCT $1::bigint, lower(address), email, exited_at
+		FROM people, LATERAL unnest(email || aliases) AS address
+		WHERE organization_id = $1 AND address <> ''`, org)
 	return err
 }
 

@@ -141,13 +141,13 @@ func TestWhoHadLeftIsRememberedWhenNoLongerListed(t *testing.T) {
 
 	_, err = r.DB.ImportRoster(r.ctx, "default", staff(nil), true)
 	require.NoError(t, err)
-	require.Zero(t, one[int](r, `SELECT count(*) FROM departures`), "they are employed again")
+	require.Zero(t, one[int](r, `SELECT count(*) FROM person_addresses WHERE delisted`), "they are employed again")
 	require.NoError(t, r.ImportRoster(r.ctx, "default", staff(ago(time.Hour))))
 	require.NoError(t, r.ImportRoster(r.ctx, "default", nil))
-	require.Equal(t, 18, one[int](r, `SELECT count(*) FROM departures`))
+	require.Equal(t, 18, one[int](r, `SELECT count(*) FROM person_addresses WHERE delisted`))
 	r.clock.Advance(departuresKept)
 	require.NoError(t, r.ImportRoster(r.ctx, "default", nil))
-	require.Zero(t, one[int](r, `SELECT count(*) FROM departures`))
+	require.Zero(t, one[int](r, `SELECT count(*) FROM person_addresses WHERE delisted`))
 }
 
 func TestAnImportJudgesWhatWasLastSynced(t *testing.T) {
@@ -348,7 +348,7 @@ func TestAnAliasOfSomebodyWhoHadLeftIsRemembered(t *testing.T) {
 	require.NoError(t, r.ImportRoster(r.ctx, "default", with))
 	for range 2 {
 		require.NoError(t, r.ImportRoster(r.ctx, "default", without))
-		require.Equal(t, 9, one[int](r, `SELECT count(*) FROM departures`))
+		require.Equal(t, 9, one[int](r, `SELECT count(*) FROM person_addresses WHERE delisted`))
 	}
 	_, err := r.DB.ImportRoster(r.ctx, "default", back, false)
 	require.Equal(t, &ReturnedError{Returns{delisted, 9, 9}}, err)

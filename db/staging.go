@@ -31,9 +31,6 @@ type StagedRead struct {
 	Attempts int
 	// Complete is set once the source was read to its end.
 	Complete bool
-	// Confirmed is the last of the missing accounts that the source was asked
-	// for by its id.
-	Confirmed directory.Identity
 	// Trouble is how the source has failed since a page was last stored.
 	Trouble Trouble
 
@@ -280,14 +277,12 @@ type stagedReadRow struct {
 }
 
 func (r stagedReadRow) read() StagedRead {
-	read := StagedRead{
+	return StagedRead{
 		Cursor: directory.Cursor(r.Cursor), Pages: r.Pages, Users: r.Users,
 		Requests: r.Requests, Attempts: r.Attempts, Complete: r.Summary.Valid,
 		Trouble: Trouble{Unreachable: r.Unreachable, Busy: time.Duration(r.BusySeconds) * time.Second},
 		inPlace: r.InPlace,
 	}
-	read.Confirmed = r.confirmed()
-	return read
 }
 
 // confirmed is the last of the missing accounts that the source was asked for, in

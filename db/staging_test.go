@@ -158,8 +158,8 @@ func TestConnectionsAreStagedApart(t *testing.T) {
 func TestIncompleteReadIsNoSnapshot(t *testing.T) {
 	whereverStaged(t, func(t *testing.T, r *record, c Connection) {
 		key, s := r.stage(c, nil, []directory.User{account("1")})
-		require.ErrorIs(t, r.CheckSnapshot(r.ctx, c.ID, s.Number), ErrStagingLost)
-		_, err := r.MissingAccounts(r.ctx, c.ID, s.Number, directory.Identity{}, 10)
+		require.ErrorIs(t, r.checkSnapshot(c, s), ErrStagingLost)
+		_, err := r.MissingAccounts(r.ctx, c.ID, s.Number, 10)
 		require.ErrorIs(t, err, ErrStagingLost)
 		_, err = r.ApplySnapshot(r.ctx, c.ID, key, becomesActive)
 		require.ErrorIs(t, err, ErrStagingLost)
@@ -191,23 +191,23 @@ func TestMissingAccountsArePagedAndOnlyOfKindsThatWereRead(t *testing.T) {
 	c := r.connect("acme")
 	r.sync(c, account("1"), account("2"), account("3"), account("4"), account("9"), account("5", of(directory.DirectoryGroup)))
 	r.sync(c, account("1"), account("2"), account("3"), account("4"), account("5", of(directory.DirectoryGroup)))
-	users := []directory.User{account("2")}
-	_, s := r.stage(c, &directory.Summary{Totals: map[directory.Kind]int{directory.Account: 1}}, users)
+	s, read := r.readingOn(c)
+	_, err := r.storePage(c.ID, s.Number, read, directory.Page{
+		Users: []directory.User{account("2")}, Summary: &directory.Summary{Totals: map[directory.Kind]int{directory.Account: 1}},
+	})
+	require.NoError(t, err)
 
 	var ids []string
-	last := directory.Identity{}
-	for {
-		missing, err := r.MissingAccounts(r.ctx, c.ID, s.Number, last, 2)
-		require.NoError(t, err)
-		if len(missing) == 0 {
-			break
-		}
+	missing, err := r.CheckSnapshot(r.ctx, c.ID, s.Number, 2)
+	for ; len(missing) > 0; missing, err = r.MissingAccounts(r.ctx, c.ID, s.Number, 2) {
 		for _, m := range missing {
 			require.Equal(t, directory.Account, m.Kind)
 			ids = append(ids, m.ID)
 		}
-		last = missing[len(missing)-1]
+		_, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, r.openStaging(c, s), missing[len(missing)-1], 1)
+		require.NoError(t, err)
 	}
+	require.NoError(t, err)
 	require.Equal(t, []string{"1", "3", "4"}, ids)
 }
 
@@ -222,15 +222,14 @@ func TestWhatWasConfirmedIsKeptForThisReadingOnly(t *testing.T) {
 
 	confirmed, err := r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone, 3)
 	require.NoError(t, err)
-	require.Equal(t, []any{gone, staged.Pages + 1, staged.Requests + 3}, []any{confirmed.Confirmed, confirmed.Pages, confirmed.Requests})
+	require.Equal(t, []any{gone, staged.Pages + 1, staged.Requests + 3}, []any{r.confirmed(c, s), confirmed.Pages, confirmed.Requests})
 	require.Equal(t, confirmed, r.openStaging(c, s))
 	_, err = r.ConfirmMissing(r.ctx, c.ID, s.Number, staged, gone, 3)
 	require.ErrorIs(t, err, ErrStagingLost, "somebody else has gone on")
 
-	again, err := r.RestartStaging(r.ctx, c.ID, s.Number, confirmed)
+	_, err = r.RestartStaging(r.ctx, c.ID, s.Number, confirmed)
 	require.NoError(t, err)
-	require.Zero(t, again.Confirmed)
-	require.Zero(t, r.openStaging(c, s).Confirmed)
+	require.Zero(t, r.confirmed(c, s))
 }
 
 // Whatever happened between reading and applying: who goes has been asked for.

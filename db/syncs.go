@@ -57,8 +57,15 @@ type Sync struct {
 	Removed  int `db:"removed"`
 	// Requests is how many HTTP requests the reading took.
 	Requests int `db:"requests"`
-	// Again says that it had ended before it was to be ended.
-	Again bool `db:"-"`
+}
+
+// EndedSync is a sync that was to be ended.
+type EndedSync struct {
+	Sync
+	// Source is that of its connection.
+	Source string
+	// Again says that it had ended before.
+	Again bool
 }
 
 const syncColumns = `number, trigger, outcome, error, reason, started_at, finished_at, accounts, added, changed, removed, requests`
@@ -71,17 +78,19 @@ const selectSync = `SELECT ` + syncColumns + ` FROM syncs `
 // ended is closed as interrupted.
 func (d *DB) BeginSync(ctx context.Context, connectionID int64, key string, trigger Trigger) (Sync, error) {
 	var s Sync
-	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) (err error) {
+	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		_, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
 		s, err = beginSync(ctx, tx, connectionID, key, trigger, now)
 		return err
 	})
 	return s, err
 }
 
+// beginSync is BeginSync, once the connection is locked.
 func beginSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string, trigger Trigger, now time.Time) (Sync, error) {
-	if _, err := lockConnection(ctx, tx, connectionID); err != nil {
-		return Sync{}, err
-	}
 	s, err := syncByKey(ctx, tx, connectionID, key)
 	if !errors.Is(err, ErrNotFound) {
 		return s, err
@@ -103,10 +112,15 @@ func beginSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string,
 // FailSync records that the sync of a key was not completed, and the state that
 // its connection is in from then on. A sync that ended before is left as it ended,
 // and so is its connection.
-func (d *DB) FailSync(ctx context.Context, connectionID int64, key string, trigger Trigger, code, reason string, becomes StateChange) (Sync, error) {
-	var s Sync
-	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) (err error) {
-		if s, err = beginSync(ctx, tx, connectionID, key, trigger, now); err != nil {
+func (d *DB) FailSync(ctx context.Context, connectionID int64, key string, trigger Trigger, code, reason string, becomes StateChange) (EndedSync, error) {
+	var s EndedSync
+	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
+		connection, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		s.Source = connection.Source
+		if s.Sync, err = beginSync(ctx, tx, connectionID, key, trigger, now); err != nil {
 			return err
 		}
 		if s.Again = s.Outcome != Running; s.Again {
@@ -117,7 +131,7 @@ func (d *DB) FailSync(ctx context.Context, connectionID int64, key string, trigg
 			return err
 		}
 		s.Outcome, s.Error, s.Reason, s.FinishedAt, s.Requests = Failed, code, reason, &now, read.Requests
-		return endSync(ctx, tx, connectionID, s, becomes)
+		return endSync(ctx, tx, connectionID, s.Sync, becomes)
 	})
 	return s, err
 }

@@ -36,22 +36,14 @@ var verdicts = map[string]verdict{
 	AccessRemovedOnExit: {
 		query: `
 			WITH owner AS NOT MATERIALIZED (
-				SELECT address, person, exited_at FROM person_addresses WHERE organization_id = $5
-			), gone AS NOT MATERIALIZED (
-				SELECT address, person, exited_at FROM departures WHERE organization_id = $5 AND exited_at <= $4
-			), matched AS (
-				SELECT kind, source_id, status, email,
-					coalesce(e.person, eg.person) AS e_person, CASE WHEN e.person IS NULL THEN eg.exited_at ELSE e.exited_at END AS e_exited_at,
-					coalesce(u.person, ug.person) AS u_person, CASE WHEN u.person IS NULL THEN ug.exited_at ELSE u.exited_at END AS u_exited_at
-				FROM accounts
-				LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
-				LEFT JOIN gone eg ON eg.address = lower(email) LEFT JOIN gone ug ON ug.address = lower(username)
-				WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
+				SELECT address, person, exited_at FROM person_addresses
+				WHERE organization_id = $5 AND (NOT delisted OR exited_at <= $4)
 			), human AS (
-				SELECT kind, source_id, status, email, least(e_exited_at, u_exited_at) AS exited_at,
-					CASE WHEN e_person IS NULL OR u_exited_at < coalesce(e_exited_at, 'infinity') THEN u_person ELSE e_person END AS person,
-					e_person IS NULL AND email <> '' AS by_username_only
-				FROM matched
+				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at,
+					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person,
+					e.person IS NULL AND email <> '' AS by_username_only
+				FROM accounts LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
+				WHERE connection_id = $1 AND removed_at IS NULL AND kind = 'account'
 			), grace AS (
 				SELECT *, exited_at + make_interval(secs => $6) AS grace_ends FROM human
 			)

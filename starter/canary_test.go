@@ -81,7 +81,7 @@ func (w *world) searchLogs(words [][]byte) error {
 
 // aboutPeople are the tables that hold what is known of people. No other holds
 // any of it, and none holds a secret that is not sealed.
-var aboutPeople = []string{"accounts", "staged_accounts", "changes", "held_changes", "people", "person_addresses", "departures", "findings"}
+var aboutPeople = []string{"accounts", "staged_accounts", "changes", "held_changes", "people", "person_addresses", "findings"}
 
 func (w *world) searchDatabase(ctx context.Context) error {
 	database, err := sqlx.ConnectContext(ctx, "postgres", w.databaseURL)

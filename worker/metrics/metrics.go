@@ -90,11 +90,11 @@ func (m *Metrics) begin(source string) {
 	}
 }
 
-// SyncEnded counts a sync of a connection to a source that has ended.
-func (m *Metrics) SyncEnded(source string, s db.Sync) {
-	m.syncs.WithLabelValues(source, string(s.Outcome), string(directory.Code(s.Error).General())).Inc()
+// SyncEnded counts a sync that has ended.
+func (m *Metrics) SyncEnded(s db.EndedSync) {
+	m.syncs.WithLabelValues(s.Source, string(s.Outcome), string(directory.Code(s.Error).General())).Inc()
 	if s.FinishedAt != nil {
-		m.durations.WithLabelValues(source, string(s.Outcome)).Observe(s.FinishedAt.Sub(s.StartedAt).Seconds())
+		m.durations.WithLabelValues(s.Source, string(s.Outcome)).Observe(s.FinishedAt.Sub(s.StartedAt).Seconds())
 	}
 }
 

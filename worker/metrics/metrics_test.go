@@ -82,7 +82,7 @@ func TestSyncsAreCountedFromZero(t *testing.T) {
 jamf_access_syncs_total{error="",outcome="applied",source="truto"} 0
 `)
 	started := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
-	m.SyncEnded(directory.JamfPro, db.Sync{Outcome: db.Failed, Error: "unreachable", StartedAt: started, FinishedAt: new(started.Add(7 * time.Second))})
+	m.SyncEnded(db.EndedSync{Source: directory.JamfPro, Sync: db.Sync{Outcome: db.Failed, Error: "unreachable", StartedAt: started, FinishedAt: new(started.Add(7 * time.Second))}})
 	m.requirePage(t, `jamf_access_syncs_total{error="unreachable",outcome="failed",source="jamf_pro"} 1
 jamf_access_syncs_total{error="",outcome="applied",source="truto"} 0
 jamf_access_sync_duration_seconds_sum{outcome="failed",source="jamf_pro"} 7
