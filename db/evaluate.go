@@ -83,8 +83,25 @@ type enabledMonitor struct {
 }
 
 func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, chosen func(enabledMonitor) bool, now time.Time) (evaluated int, err error) {
-	var monitors []enabledMonitor
-	if err := tx.SelectContext(ctx, &monitors, `
+	monitors, err := enabledMonitors(ctx, tx, connectionID, number, now)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range monitors {
+		if !chosen(m) {
+			continue
+		}
+		if err := m.evaluate(ctx, tx, number, now); err != nil {
+			return 0, fmt.Errorf("evaluate %s: %w", m.Code, err)
+		}
+		evaluated++
+	}
+	return evaluated, nil
+}
+
+// enabledMonitors are those of a connection, at a time, for a sync.
+func enabledMonitors(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, now time.Time) (monitors []enabledMonitor, err error) {
+	err = tx.SelectContext(ctx, &monitors, `
 		SELECT m.connection_id, c.organization_id, exit_grace_seconds, code, groups_unread, internal_groups,
 			(c.single_sign_on ->> 'enabled')::boolean AS sign_on,
 			(SELECT imported_at FROM rosters r WHERE r.organization_id = c.organization_id) AS roster_at,
@@ -100,19 +117,8 @@ func evaluate(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, 
 		FROM monitors m JOIN connections c ON c.id = m.connection_id
 		LEFT JOIN syncs s ON s.connection_id = m.connection_id AND s.number = $3
 		WHERE m.connection_id = $2 ORDER BY code`,
-		now, connectionID, number); err != nil {
-		return 0, err
-	}
-	for _, m := range monitors {
-		if !chosen(m) {
-			continue
-		}
-		if err := m.evaluate(ctx, tx, number, now); err != nil {
-			return 0, fmt.Errorf("evaluate %s: %w", m.Code, err)
-		}
-		evaluated++
-	}
-	return evaluated, nil
+		now, connectionID, number)
+	return monitors, err
 }
 
 func (m enabledMonitor) evaluate(ctx context.Context, tx *sqlx.Tx, number int, now time.Time) error {
@@ -125,19 +131,29 @@ func (m enabledMonitor) evaluate(ctx context.Context, tx *sqlx.Tx, number int, n
 	if err != nil {
 		return err
 	}
-	var rosterAt *time.Time
-	if v.byRoster {
-		rosterAt = m.RosterAt
-	}
 	is := m.conclude(found, vacuous, number)
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO outcomes (connection_id, code, number, state, reason, evaluated_at, passing, due, failing, not_evaluable, excepted, next_exit_at, roster_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		m.ConnectionID, m.Code, number, is.State, is.Reason, now,
-		is.Passing, is.Due, is.Failing, is.NotEvaluable, is.Excepted, found[Passing].NextExitAt, rosterAt); err != nil {
+		is.Passing, is.Due, is.Failing, is.NotEvaluable, is.Excepted, found[Passing].NextExitAt, m.judgedBy(v, found, vacuous)); err != nil {
 		return err
 	}
 	return noticeMonitor(ctx, tx, m.ConnectionID, m.Code, m.Was, is, now)
+}
+
+// judgedBy is when the roster was imported that an outcome was found by, if it was by
+// one.
+func (m enabledMonitor) judgedBy(v verdict, found map[MonitorState]judgement, vacuous string) *time.Time {
+	if !v.byRoster {
+		return nil
+	}
+	if vacuous == "" {
+		for _, j := range found {
+			return j.RosterAt
+		}
+	}
+	return m.RosterAt
 }
 
 // vacuous is why the monitor cannot say anything at all at this moment, or "".

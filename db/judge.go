@@ -17,6 +17,9 @@ type judgement struct {
 	OnRecord int `db:"on_record"`
 	// NextExitAt is the earliest exit that is to come.
 	NextExitAt *time.Time `db:"next_exit_at"`
+	// RosterAt is when the roster was imported that the statement judged by, if it
+	// did by one: another may be imported while a monitor is evaluated.
+	RosterAt *time.Time `db:"roster_at"`
 }
 
 // judged is a query for what a monitor makes of each account. Where vacuous ($3)
@@ -29,13 +32,21 @@ func (v verdict) judged() string {
 		FROM (` + v.query + `) verdict`
 }
 
+// rosterAt is the SQL for when the roster was imported that it judges by.
+func (v verdict) rosterAt() string {
+	if v.byRoster {
+		return `(SELECT imported_at FROM rosters WHERE organization_id = $5)`
+	}
+	return `NULL::timestamptz`
+}
+
 // judge judges the accounts of a connection, and makes the findings on record
 // what it finds. Mostly they are, and then it is a query, which several
 // processes may share.
 func (m enabledMonitor) judge(ctx context.Context, tx *sqlx.Tx, v verdict, vacuous string, now time.Time) (map[MonitorState]judgement, error) {
 	parameters := append([]any{m.ConnectionID, m.Code, vacuous}, v.parameters(m, now)...)
 	found, err := judgements(ctx, tx, `
-		SELECT j.state, count(*) AS accounts, count(*) FILTER (WHERE judged) AS judged, min(exits_at) AS next_exit_at,
+		SELECT j.state, count(*) AS accounts, count(*) FILTER (WHERE judged) AS judged, min(exits_at) AS next_exit_at, `+v.rosterAt()+` AS roster_at,
 			count(*) FILTER (WHERE f.state = j.state AND f.person = j.person AND f.reason = j.reason AND f.due_at IS NOT DISTINCT FROM j.due_at) AS on_record
 		FROM (`+v.judged()+`) j LEFT JOIN findings f ON f.connection_id = $1 AND f.code = $2 AND f.kind = j.kind AND f.source_id = j.source_id
 		GROUP BY j.state`, parameters)
@@ -62,8 +73,8 @@ func (m enabledMonitor) judge(ctx context.Context, tx *sqlx.Tx, v verdict, vacuo
 				person = excluded.person, state = excluded.state, reason = excluded.reason, due_at = excluded.due_at,
 				since = CASE WHEN f.state = excluded.state THEN f.since ELSE excluded.since END
 		)
-		SELECT state, count(*) AS accounts, count(*) FILTER (WHERE judged) AS judged, min(exits_at) AS next_exit_at
-		FROM judged GROUP BY state`, v.judged(), len(parameters)), parameters)
+		SELECT state, count(*) AS accounts, count(*) FILTER (WHERE judged) AS judged, min(exits_at) AS next_exit_at, %s AS roster_at
+		FROM judged GROUP BY state`, v.judged(), len(parameters), v.rosterAt()), parameters)
 }
 
 func judgements(ctx context.Context, tx *sqlx.Tx, query string, parameters []any) (map[MonitorState]judgement, error) {

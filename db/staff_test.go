@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"jamf-access-review/activities/directory"
@@ -317,6 +318,28 @@ func TestLargeRoster(t *testing.T) {
 		require.NoError(t, r.ImportRoster(r.ctx, "default", people))
 		require.Equal(t, 2*len(people), one[int](r, `SELECT count(*) FROM person_addresses`))
 	}
+}
+
+func TestAnOutcomeNamesTheRosterByWhichItWasFound(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com"}}))
+	r.sync(c, account("1"))
+	r.clock.Advance(time.Minute)
+	require.NoError(t, r.inTx(r.ctx, func(tx *sqlx.Tx, now time.Time) error {
+		monitors, err := enabledMonitors(r.ctx, tx, c.ID, 1, now)
+		require.NoError(t, err)
+		_, err = r.DB.ImportRoster(r.ctx, "default", []Person{{Email: "user1@example.com", ExitedAt: ago(grace)}}, false)
+		require.NoError(t, err)
+		require.NoError(t, setBased(r.ctx, tx))
+		for _, m := range monitors {
+			require.NoError(t, m.evaluate(r.ctx, tx, 1, now))
+		}
+		return nil
+	}))
+	require.Equal(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
+	require.True(t, one[bool](r, `SELECT roster_at = imported_at FROM outcomes, rosters WHERE code = $1 ORDER BY id DESC LIMIT 1`, AccessRemovedOnExit))
 }
 
 func TestWhoHadLeftOfLateIsNotFewAmongAllWhoEverLeft(t *testing.T) {

@@ -18,7 +18,7 @@ type verdict struct {
 	// parameters returns.
 	query      string
 	parameters func(m enabledMonitor, now time.Time) []any
-	// byRoster says that it judges by the staff roster.
+	// byRoster says that it judges by the staff roster of an organization ($5).
 	byRoster bool
 }
 
