@@ -42,7 +42,7 @@ func (r *reading) run(ctx context.Context) (err error) {
 	}
 	identity := r.survey.identity()
 	if r.at.Survey != "" && r.at.Survey != identity {
-		return inconsistent("the groups or the sites changed while the directory was read")
+		return inconsistent("the groups, the sites or what may be read changed while the directory was read")
 	}
 	r.at.Survey = identity
 	kinds := directory.Kinds()
@@ -176,11 +176,12 @@ func (r *reading) accountPage(ctx context.Context, users []directory.User) error
 // sameGroups makes sure that the groups are those that the accounts were given:
 // one that came into its group after that was read seems to be in none.
 func (r *reading) sameGroups(ctx context.Context) error {
-	groups, err := r.loadGroups(ctx)
-	if err != nil {
+	again := *r.survey
+	var err error
+	if again.groups, err = r.loadGroups(ctx); err != nil {
 		return err
 	}
-	if (&survey{groups: groups, sites: r.sites}).identity() != r.at.Survey {
+	if again.identity() != r.at.Survey {
 		return inconsistent("the groups changed while the directory was read")
 	}
 	return nil

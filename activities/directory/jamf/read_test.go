@@ -333,6 +333,7 @@ func TestReadGoesOnWithoutOptionalPrivileges(t *testing.T) {
 			t.Parallel()
 			b := setup(t, jamftest.Config{})
 			b.server.Demo(20)
+			b.server.AddAccount(jamftest.Account{Username: "groupless", AccessLevel: jamftest.GroupAccess})
 			b.server.Revoke(privilege)
 			s := mustRead(t, b.source(t))
 			if len(s.summary.Limitations) != 1 || s.summary.Limitations[0].Privilege != privilege {
@@ -578,6 +579,7 @@ func TestReadMarksAChangeBetweenTwoResumptions(t *testing.T) {
 		"group removed":    func(s *jamftest.Server) { s.RemoveGroup(3) },
 		"client added":     func(s *jamftest.Server) { s.AddClient(jamftest.Client{DisplayName: "New"}) },
 		"groups forbidden": func(s *jamftest.Server) { s.Revoke("Read Account Groups") },
+		"roles forbidden":  func(s *jamftest.Server) { s.Revoke("Read API Roles") },
 		"clients not there": func(s *jamftest.Server) {
 			s.SetFault(faults.On("/api/v1/api-integrations", jamftest.HTML(404, "Not Found")))
 		},

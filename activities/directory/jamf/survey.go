@@ -74,13 +74,14 @@ func (s *source) survey(ctx context.Context) (*survey, error) {
 	return &out, nil
 }
 
-// identity is equal for two surveys from which the same accounts are made.
+// identity is equal for two surveys from which the same accounts are made, and that
+// leave as much unread.
 func (s *survey) identity() string {
 	h := fnv.New128a()
 	if s.groups != nil {
 		fmt.Fprintf(h, "%+v", s.groups.list)
 	}
-	fmt.Fprintf(h, "%+v", s.sites)
+	fmt.Fprintf(h, "%+v%v", s.sites, s.noRoles != nil)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
