@@ -75,7 +75,7 @@ func (a *app) record(ctx context.Context, options ...db.Option) (*db.DB, error) 
 	}
 	pending, err := record.Pending(ctx)
 	if err == nil && pending > 0 {
-		err = &failure{Code: codeUsage, Message: fmt.Sprintf("the database lacks %d migrations of this program", pending),
+		err = &failure{Code: codeUsage, Message: "the database lacks " + counted(pending, "migration") + " of this program",
 			Hint: "run `starter migrate` as the role that owns the schema, or start a worker of this version that does"}
 	}
 	if err == nil {

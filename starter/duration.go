@@ -17,7 +17,13 @@ func (d *duration) Set(s string) error {
 	return err
 }
 
-func (d *duration) String() string { return short(time.Duration(*d)) }
+// String implements pflag.Value. None is no default that help should show.
+func (d *duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return short(time.Duration(*d))
+}
 
 // Type implements pflag.Value.
 func (d *duration) Type() string { return "duration" }

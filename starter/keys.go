@@ -104,6 +104,6 @@ func (a *app) rotateKeys(ctx context.Context) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, map[string]int{"resealed": resealed})
 	}
-	a.tell("Added a key to %s. The secrets of %d connections and subscriptions are sealed with it.", file, resealed)
+	a.tell("Added a key to %s. All secrets, of connections and of subscriptions, are sealed with it: %d.", file, resealed)
 	return nil
 }

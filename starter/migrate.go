@@ -59,7 +59,7 @@ func (a *app) migrate(ctx context.Context, grantTo string) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, migrateView{applied, grantTo})
 	}
-	a.tell("Applied %d migrations; the schema is up to date.", applied)
+	a.tell("Applied %s; the schema is up to date.", counted(applied, "migration"))
 	if grantTo != "" {
 		a.tell("Role %s may do what the worker needs, and no more.", grantTo)
 	}

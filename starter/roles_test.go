@@ -120,6 +120,6 @@ func TestAWorkerThatMayNotMigrateSaysWhoMay(t *testing.T) {
 	w.databaseURL = restricted
 	require.Contains(t, said(), "run `starter migrate` with the DATABASE_URL of that role")
 	failed := w.cli(t).refuse(2, "usage", "list")
-	require.Contains(t, failed.Message, "lacks 1 migrations")
+	require.Contains(t, failed.Message, "lacks 1 migration ")
 	require.Contains(t, failed.Hint, "owns the schema")
 }

@@ -106,16 +106,16 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 			"judged": judged.Evaluated, "waiting": judged.Waiting,
 		})
 	}
-	a.tell("Imported %d people of organization %s, %d of them with an exit: %d are new, %d no longer listed (%d of those had an exit), %d with an exit are employed again, or longer.",
-		len(people), organization, left, change.Added, change.Removed, change.RemovedWithExit, change.Returned())
+	a.tell("Imported the roster of organization %s. People: %d, with an exit %d; new %d, no longer listed %d (with an exit %d); employed again, or longer %d.",
+		organization, len(people), left, change.Added, change.Removed, change.RemovedWithExit, change.Returned())
 	switch {
 	case judged.Evaluated+judged.Waiting == 0:
 		a.tell("No connection of this organization has the exit monitor: `starter connect NAME --org %q` makes one.", organization)
 	case judged.Waiting == 0:
-		a.tell("The exit monitors of %d connections were evaluated again: `starter list`.", judged.Evaluated)
+		a.tell("The exit monitors of %s were evaluated again: `starter list`.", counted(judged.Evaluated, "connection"))
 	default:
-		a.tell("The exit monitors of %d connections were evaluated again. %d others have to be synced first, as `starter list` shows: by themselves, or with `starter resync`.",
-			judged.Evaluated, judged.Waiting)
+		a.tell("The exit monitors of %s were evaluated again. Of those that have to be synced first there are %d, as `starter list` shows: by themselves, or with `starter resync`.",
+			counted(judged.Evaluated, "connection"), judged.Waiting)
 	}
 	return nil
 }

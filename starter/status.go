@@ -141,7 +141,7 @@ func printStatus(w io.Writer, v statusView) {
 	if s := v.LastSync; s != nil {
 		line("Last sync", "number %d, %s, %s", s.Number, s.Outcome, ago(*s.FinishedAt))
 		if s.Outcome == string(db.Applied) {
-			line("", "%d accounts, %d added, %d changed, %d removed", s.Accounts, s.Added, s.Changed, s.Removed)
+			line("", "%s, %d added, %d changed, %d removed", counted(s.Accounts, "account"), s.Added, s.Changed, s.Removed)
 		}
 		for _, reason := range reasons(s.Reason) {
 			line("", "%s", reason)

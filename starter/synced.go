@@ -50,8 +50,8 @@ func (a *app) showSynced(ctx context.Context, name string, number int) error {
 }
 
 func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) {
-	fmt.Fprintf(a.out, "%s is %s. Sync %d: %d accounts, %d added, %d changed, %d removed.\n",
-		c.Name, c.State, sync.Number, sync.Accounts, sync.Added, sync.Changed, sync.Removed)
+	fmt.Fprintf(a.out, "%s is %s. Sync %d: %s, %d added, %d changed, %d removed.\n",
+		c.Name, c.State, sync.Number, counted(sync.Accounts, "account"), sync.Added, sync.Changed, sync.Removed)
 	for _, reason := range reasons(sync.Reason) {
 		fmt.Fprintf(a.out, "  %s\n", output.Clean(reason))
 	}

@@ -12,6 +12,14 @@ import (
 // tell prints a sentence as a command's answer.
 func (a *app) tell(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
 
+// counted is a number of things in words, which have a regular plural.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
+}
+
 // reasons are the parts of a sync's reason, each for a line of its own.
 func reasons(reason string) []string {
 	if reason == "" {
@@ -48,7 +56,7 @@ func round(d time.Duration) string {
 	case d < 48*time.Hour:
 		return short(d.Truncate(time.Hour))
 	default:
-		return fmt.Sprintf("%d days", int(d.Hours()/24))
+		return counted(int(d.Hours()/24), "day")
 	}
 }
 

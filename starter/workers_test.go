@@ -218,7 +218,7 @@ func TestKeysRotateUnderARunningWorker(t *testing.T) {
 	old := w.setup(t)
 	old.connect()
 	require.Equal(t, 1, ask[map[string]int](old.cli, "keys", "rotate")["resealed"])
-	require.Contains(t, old.ok("keys", "rotate").stdout, "The secrets of 1 connections and subscriptions")
+	require.Contains(t, old.ok("keys", "rotate").stdout, "are sealed with it: 1.")
 	require.Equal(t, "applied", old.resync().Sync.Outcome, "what was sealed with the new key is opened")
 	require.Equal(t, "applied", w.setup(t).connect().Sync.Outcome, "what is sealed with the new key is opened")
 	old.jamf.RevokeTokens()

@@ -76,7 +76,7 @@ func (e *examination) examineMigrations(ctx context.Context) {
 	}
 	if pending > 0 {
 		e.fail(checkMigrations, usage, "run `starter migrate`, or start a worker of this version",
-			"the database lacks %d migrations of this program", pending)
+			"migrations of this program that the database lacks: %d", pending)
 		return
 	}
 	e.current = true
@@ -161,6 +161,6 @@ func (e *examination) examineCredentials(ctx context.Context) {
 			"set JAMF_ACCESS_KEYSET to the keyset that sealed them; if it is lost, `starter reconnect NAME --client-id ID` seals new credentials, and for a connection through Truto `starter reconnect NAME` with TRUTO_API_TOKEN",
 			"the keyset does not open the credentials of %d of %d connections: %s", len(unopened), sealed, strings.Join(atMost(unopened, 5), ", "))
 	default:
-		e.ok(checkCredentials, "the keyset opens those of all %d connections", sealed)
+		e.ok(checkCredentials, "the keyset opens them all: %d", sealed)
 	}
 }
