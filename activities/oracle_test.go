@@ -245,29 +245,53 @@ func (o *oracle) imports(r *roster) {
 }
 
 // remember remembers those who had an exit on the roster that is replaced, but for
-// the addresses of the new one, and for whoever has stayed by it.
+// the addresses of the new one. Whoever of them is on that, under whichever address,
+// leaves when it says, or stays; only who was known as somebody else is not taken for
+// them.
 func (o *oracle) remember(next *roster) {
 	if o.departed == nil {
 		o.departed = map[string]departure{}
 	}
+	owners := map[string]string{}
+	for address, d := range o.departed {
+		owners[address] = strings.ToLower(d.person)
+	}
 	if o.roster != nil {
 		for _, p := range o.roster.people {
 			for _, address := range addresses(p) {
+				owners[address] = strings.ToLower(p.Email)
 				if p.ExitedAt != nil {
 					o.departed[address] = departure{p.Email, *p.ExitedAt}
 				}
 			}
 		}
 	}
-	stayed := map[string]bool{}
+	leaves := map[string]db.Person{}
+	var listed []string
 	for _, p := range next.people {
 		for _, address := range addresses(p) {
-			d, known := o.departed[address]
-			delete(o.departed, address)
-			stayed[d.person] = stayed[d.person] || known && (p.ExitedAt == nil || p.ExitedAt.After(d.exited))
+			listed = append(listed, address)
+			if _, left := o.departed[address]; !left {
+				continue
+			}
+			who := owners[address]
+			if own := owners[strings.ToLower(p.Email)]; own != "" && own != who {
+				continue
+			}
+			if before, again := leaves[who]; !again || before.ExitedAt == nil || p.ExitedAt != nil && p.ExitedAt.Before(*before.ExitedAt) {
+				leaves[who] = p
+			}
 		}
 	}
-	maps.DeleteFunc(o.departed, func(_ string, d departure) bool { return stayed[d.person] })
+	for address, d := range o.departed {
+		p, again := leaves[strings.ToLower(d.person)]
+		switch {
+		case slices.Contains(listed, address) || again && p.ExitedAt == nil:
+			delete(o.departed, address)
+		case again:
+			o.departed[address] = departure{p.Email, *p.ExitedAt}
+		}
+	}
 }
 
 func addresses(p db.Person) (addresses []string) {
@@ -296,6 +320,11 @@ func (o *oracle) evaluate(now time.Time) {
 			disabled++
 		default:
 			untold++
+		}
+		for _, address := range []string{strings.ToLower(a.Email), strings.ToLower(a.Username)} {
+			if d, departs := o.departed[address]; departs && d.exited.After(now) {
+				o.exits = append(o.exits, d.exited)
+			}
 		}
 		exited, owned, mailed := o.exitOf(a, now)
 		employed := exited == nil || exited.After(now)

@@ -66,7 +66,7 @@ func TestARosterByWhichManyAreEmployedAgainIsRefused(t *testing.T) {
 		}
 		return people
 	}
-	returns := func(of exits, had, returned int) RosterChange {
+	returns := func(of exitGroup, had, returned int) RosterChange {
 		return RosterChange{Returns: []Returns{{of, had, returned}}}
 	}
 	leaving := make([]Person, 40)
@@ -310,14 +310,120 @@ func TestConcurrentImportsLeaveOneWholeRoster(t *testing.T) {
 func TestLargeRoster(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	people := make([]Person, 100_000)
+	people := make([]Person, 160_000)
 	for i := range people {
 		people[i] = Person{Email: fmt.Sprintf("person%d@example.com", i), Aliases: []string{fmt.Sprintf("p%d", i)}}
+		if i%4 == 0 {
+			people[i].ExitedAt = ago(grace)
+		}
 	}
 	for range 2 {
 		require.NoError(t, r.ImportRoster(r.ctx, "default", people))
 		require.Equal(t, 2*len(people), one[int](r, `SELECT count(*) FROM person_addresses`))
+		r.exec(`ANALYZE`) // as PostgreSQL does by itself within a minute
 	}
+}
+
+// An account that is Bob's by its username, and Ann's by its e-mail address. Whatever
+// the next roster makes of Bob, it says nothing of that username.
+func TestWhoHadLeftIsKnownByWhatIsNoLongerListedOfThem(t *testing.T) {
+	t.Parallel()
+	ann := Person{Email: "ann@example.com", Aliases: []string{"team@example.com"}}
+	bob := func(exit *time.Time, aliases ...string) Person {
+		return Person{Email: "bob@example.com", Aliases: aliases, ExitedAt: exit}
+	}
+	left := bob(ago(2*grace), "bob", "b.smith@example.com")
+	withBobs := Person{Email: ann.Email, Aliases: append([]string{"b.smith@example.com"}, ann.Aliases...)}
+	for name, test := range map[string]struct {
+		next []Person
+		want MonitorState
+	}{
+		"another exit, as past":          {[]Person{ann, bob(ago(grace + time.Hour))}, Failing},
+		"another exit, under an alias":   {[]Person{ann, {Email: "b.smith@example.com", ExitedAt: ago(grace + time.Hour)}}, Failing},
+		"an alias is handed over":        {[]Person{withBobs, bob(left.ExitedAt)}, Failing},
+		"the same, and no longer listed": {[]Person{withBobs}, Failing},
+		"employed":                       {[]Person{ann, bob(nil)}, Passing},
+		"employed under an alias":        {[]Person{ann, {Email: "b.smith@example.com"}}, Passing},
+		"employed for some time":         {[]Person{ann, bob(ago(-time.Hour))}, Passing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := setup(t)
+			c := r.connectMonitored("acme")
+			require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{ann, left}))
+			r.sync(c, account("1", func(u *directory.User) { u.Username, u.Email = "bob", "team@example.com" }))
+			require.Equal(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
+			for range 2 {
+				r.clock.Advance(time.Minute)
+				require.NoError(t, r.ImportRoster(r.ctx, "default", test.next))
+				require.Equal(t, test.want, r.monitors(c)[AccessRemovedOnExit].State)
+			}
+			r.clock.Advance(time.Hour)
+			if name == "employed for some time" {
+				require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State, "until it is judged again")
+				r.sync(c, account("1", func(u *directory.User) { u.Username, u.Email = "bob", "team@example.com" }))
+				require.Equal(t, Due, r.monitors(c)[AccessRemovedOnExit].State)
+			}
+		})
+	}
+}
+
+func TestSomebodyIsTheSameHoweverTheirAddressIsWritten(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	exit := ago(grace)
+	for _, next := range []Person{
+		{Email: "Bob@example.com", Aliases: []string{"bob"}, ExitedAt: exit},
+		{Email: "bob@example.com", ExitedAt: exit},
+		{Email: "robert@example.com", Aliases: []string{"bob@example.com"}, ExitedAt: exit},
+		{Email: "Robert@example.com", ExitedAt: exit},
+	} {
+		require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "ann@example.com"}, next}))
+		r.sync(c, account("1", func(u *directory.User) { u.Username, u.Email = "bob", "ann@example.com" }))
+		require.Equal(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
+	}
+	r.clock.Advance(time.Minute)
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{{Email: "ann@example.com"}, {Email: "robert@example.com"}}))
+	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+}
+
+func TestWhoHadLeftIsNotForgottenWhileTheirAccountIsOpen(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	ann := Person{Email: "ann@example.com"}
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{ann, {Email: "bob@example.com", Aliases: []string{"bob"}, ExitedAt: ago(grace)}}))
+	users := []directory.User{account("1", func(u *directory.User) { u.Username, u.Email = "bob", ann.Email }), account("2")}
+	for range 3 {
+		r.sync(c, users...)
+		require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{ann}))
+		require.Equal(t, Failing, r.monitors(c)[AccessRemovedOnExit].State)
+		r.clock.Advance(departuresKept)
+	}
+	users[0].Status = directory.StatusInactive
+	for range 2 {
+		r.sync(c, users...)
+		require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{ann}))
+	}
+	require.Zero(t, one[int](r, `SELECT count(*) FROM person_addresses WHERE delisted`))
+}
+
+// Who is dropped before they leave will have left all the same.
+func TestAPassEndsWhenSomebodyLeavesWhoIsNoLongerListed(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	c := r.connectMonitored("acme")
+	ann, bob := Person{Email: "ann@example.com"}, Person{Email: "bob@example.com", Aliases: []string{"bob"}, ExitedAt: ago(-time.Hour)}
+	user := account("1", func(u *directory.User) { u.Username, u.Email = "bob", ann.Email })
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{ann, bob}))
+	require.NoError(t, r.ImportRoster(r.ctx, "default", []Person{ann}))
+	r.sync(c, user)
+	require.Equal(t, Passing, r.monitors(c)[AccessRemovedOnExit].State)
+	r.clock.Advance(time.Hour)
+	require.Equal(t, NotEvaluable, r.monitors(c)[AccessRemovedOnExit].State)
+	r.sync(c, user)
+	require.Equal(t, Due, r.monitors(c)[AccessRemovedOnExit].State)
 }
 
 func TestAnOutcomeNamesTheRosterByWhichItWasFound(t *testing.T) {

@@ -36,10 +36,12 @@ var verdicts = map[string]verdict{
 	AccessRemovedOnExit: {
 		query: `
 			WITH owner AS NOT MATERIALIZED (
-				SELECT address, person, exited_at FROM person_addresses
-				WHERE organization_id = $5 AND (NOT delisted OR exited_at <= $4)
+				SELECT address, exited_at AS leaves_at,
+					CASE WHEN NOT delisted OR exited_at <= $4 THEN person END AS person,
+					CASE WHEN NOT delisted OR exited_at <= $4 THEN exited_at END AS exited_at
+				FROM person_addresses WHERE organization_id = $5
 			), human AS (
-				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at,
+				SELECT kind, source_id, status, email, least(e.exited_at, u.exited_at) AS exited_at, least(e.leaves_at, u.leaves_at) AS leaves_at,
 					CASE WHEN e.person IS NULL OR u.exited_at < coalesce(e.exited_at, 'infinity') THEN u.person ELSE e.person END AS person,
 					e.person IS NULL AND email <> '' AS by_username_only
 				FROM accounts LEFT JOIN owner e ON e.address = lower(email) LEFT JOIN owner u ON u.address = lower(username)
@@ -67,7 +69,7 @@ var verdicts = map[string]verdict{
 					ELSE 'the person has left and the account is active'
 				END AS reason,
 				CASE WHEN exited_at <= $4 THEN grace_ends END AS due_at,
-				CASE WHEN exited_at > $4 AND status <> 'inactive' THEN exited_at END AS exits_at
+				CASE WHEN leaves_at > $4 AND status <> 'inactive' THEN leaves_at END AS exits_at
 			FROM grace`,
 		parameters: func(m enabledMonitor, now time.Time) []any { return []any{now, m.OrganizationID, m.ExitGraceSeconds} },
 		byRoster:   true,
