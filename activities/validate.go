@@ -84,7 +84,7 @@ func (a *Activities) accept(ctx context.Context, l link, offer int64) (directory
 		return directory.Report{}, err
 	}
 	report, token, err := try(ctx, l, offered)
-	if e := directory.AsError(err); e != nil && e.Code != directory.Unreachable && e.Code != directory.Busy {
+	if e := directory.AsError(err); e != nil && refuses(e.Code) {
 		if err := a.Record.RejectCredentials(ctx, l.connection.ID, offer, e); err != nil {
 			return directory.Report{}, err
 		}
@@ -93,6 +93,15 @@ func (a *Activities) accept(ctx context.Context, l link, offer int64) (directory
 		return directory.Report{}, err
 	}
 	return report, a.Record.AcceptCredentials(ctx, l.connection.ID, offer, token)
+}
+
+// refuses says that the source refuses credentials; otherwise they may be good.
+func refuses(code directory.Code) bool {
+	switch code.General() {
+	case directory.CredentialsRejected, directory.MissingPrivilege:
+		return true
+	}
+	return code == directory.APITokenRejected
 }
 
 // TryCredentials asks a connection's source for a token, and then what a

@@ -34,6 +34,8 @@ type AccessSyncInput struct {
 	// Disconnected says that the connection has no credentials: it was
 	// disconnected, and ends again unless a reconnect succeeds.
 	Disconnected bool `json:"disconnected,omitempty"`
+	// Unrecorded says that the record has another state than this.
+	Unrecorded bool `json:"unrecorded,omitempty"`
 }
 
 // Outlook is what the last sync's end means for the next one.
@@ -52,13 +54,15 @@ type Outlook struct {
 }
 
 // Revived is the input with which AccessSync goes on for a connection whose
-// workflow is not running: somebody ended it, or disconnected the connection.
+// workflow is not running: somebody ended it, or disconnected the connection. One
+// whose workflow was cancelled is not paused by that any longer.
 func Revived(c db.Connection, now time.Time) AccessSyncInput {
 	in := AccessSyncInput{
 		Connection:   ConnectionOf(c),
 		Every:        db.Interval(c.Every),
-		Paused:       c.Paused || c.State == db.Paused,
+		Paused:       c.Paused || c.State == db.Paused && !c.Cancelled,
 		Disconnected: c.State == db.Disconnected,
+		Unrecorded:   c.Cancelled,
 		Outlook:      Outlook{NextSyncAt: firstSync(c.Name, c.Every, now), Rejected: c.State == db.NeedsReconnect, Reason: c.Reason},
 	}
 	if c.NextSyncAt != nil {
@@ -82,7 +86,8 @@ type request struct {
 // waits for its time or for a message, syncs, and continues as new. It does
 // not end because a sync failed; it ends when the connection does.
 func accessSync(ctx workflow.Context, in AccessSyncInput) error {
-	s := &accessSyncRun{in: in, current: in.Begin}
+	s := &accessSyncRun{in: in, current: in.Begin, unrecorded: in.Unrecorded}
+	s.in.Unrecorded = false
 	if err := s.setup(ctx); err != nil {
 		return err
 	}
@@ -112,7 +117,7 @@ type accessSyncRun struct {
 
 func (s *accessSyncRun) run(ctx workflow.Context) error {
 	err := s.wait(ctx)
-	if err == nil && s.current != nil && s.disconnect == nil {
+	if err == nil && s.toSync(ctx) && s.disconnect == nil {
 		err = s.sync(ctx)
 	}
 	if err == nil {
@@ -134,7 +139,7 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 			return err
 		}
 		s.show(ctx)
-		if s.awaited() || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if s.awaited(ctx) || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			return nil
 		}
 		if err := s.waitForTimeOrMessage(ctx); err != nil {
@@ -144,7 +149,7 @@ func (s *accessSyncRun) wait(ctx workflow.Context) error {
 }
 
 func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
-	message := func() bool { return s.awaited() || s.unrecorded || s.heardMany(ctx) }
+	message := func() bool { return s.awaited(ctx) || s.toRecord(ctx) || s.heardMany(ctx) }
 	if !s.scheduled() {
 		return workflow.Await(ctx, message)
 	}
@@ -163,8 +168,27 @@ func (s *accessSyncRun) waitForTimeOrMessage(ctx workflow.Context) error {
 
 // awaited says that there is a sync to run, or that the connection is to end or
 // stays disconnected.
-func (s *accessSyncRun) awaited() bool {
-	return s.current != nil || s.disconnect != nil || s.staysDisconnected
+func (s *accessSyncRun) awaited(ctx workflow.Context) bool {
+	return s.toSync(ctx) || s.disconnect != nil || s.staysDisconnected
+}
+
+// toSync says that there is a sync to run, and toRecord a state to record.
+func (s *accessSyncRun) toSync(ctx workflow.Context) bool {
+	return s.current != nil && !s.trying(ctx)
+}
+
+func (s *accessSyncRun) toRecord(ctx workflow.Context) bool {
+	return s.unrecorded && !s.trying(ctx)
+}
+
+// trying says that there is no connection to do anything with until a reconnect has
+// brought credentials: whoever looked for it would take it for gone, and destroy those.
+func (s *accessSyncRun) trying(ctx workflow.Context) bool {
+	return s.in.Disconnected && hearsToTheEnd(ctx)
+}
+
+func hearsToTheEnd(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, hearToTheEnd, workflow.DefaultVersion, 1) >= 1
 }
 
 // heardMany says that the run has received so many messages, if only such as
@@ -307,7 +331,7 @@ func (s *accessSyncRun) stateChange(o Outlook) db.StateChange {
 }
 
 func (s *accessSyncRun) recordState(ctx workflow.Context) error {
-	if !s.unrecorded {
+	if !s.toRecord(ctx) {
 		return nil
 	}
 	s.unrecorded = false // but for what changes meanwhile
@@ -357,20 +381,31 @@ func (s *accessSyncRun) end(ctx workflow.Context) error {
 }
 
 // recordCancelled says so when somebody cancelled the workflow: a connection
-// does not stop in silence. One that was disconnected is so again.
+// does not stop in silence. One that was disconnected is so again, and one that is to
+// be, as of a signal that nobody else hears any more, is disconnected.
 func (s *accessSyncRun) recordCancelled(ctx workflow.Context) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	if s.in.Disconnected {
+	hears := hearsToTheEnd(ctx)
+	if hears {
+		s.hearDisconnect(ctx)
+	}
+	if s.in.Disconnected && s.disconnect == nil {
 		s.disconnect = &DisconnectRequest{}
+	}
+	if s.in.Disconnected || hears && s.disconnect != nil {
 		return s.endConnection(ctx)
 	}
-	becomes := db.StateChange{State: db.Paused, Reason: "its workflow was cancelled; resume starts it again", Cancelled: true, Paused: s.in.Paused}
+	becomes := db.StateChange{State: db.Paused, Reason: "its workflow was cancelled; resume starts it again", Cancelled: true, Paused: s.in.Paused, Every: s.in.Every}
 	if s.in.Rejected {
 		becomes.State, becomes.Reason = db.NeedsReconnect, "its workflow was cancelled; reconnect starts it again"
 	}
-	return workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
+	err := workflow.ExecuteActivity(withActivity(ctx, "record that the workflow was cancelled"),
 		activities.RecordState, activities.RecordStateInput{ConnectionID: s.in.Connection.ID, Becomes: becomes}).Get(ctx, nil)
+	if s.hearDisconnect(ctx); hears && s.disconnect != nil {
+		return s.endConnection(ctx)
+	}
+	return err
 }
 
 // endConnection destroys the credentials, and the record if that was asked; also
@@ -379,12 +414,14 @@ func (s *accessSyncRun) endConnection(ctx workflow.Context) error {
 	s.show(ctx)
 	for {
 		s.accepted = false
+		erase := s.disconnect.Erase
 		if err := workflow.ExecuteActivity(withLongActivity(ctx, "destroy the credentials"),
-			activities.Disconnect, activities.DisconnectInput{ConnectionID: s.in.Connection.ID, Erase: s.disconnect.Erase},
+			activities.Disconnect, activities.DisconnectInput{ConnectionID: s.in.Connection.ID, Erase: erase},
 		).Get(ctx, nil); err != nil {
 			return err
 		}
-		if err := workflow.Await(ctx, func() bool { return s.reconnecting == 0 && workflow.AllHandlersFinished(ctx) }); err != nil || !s.accepted {
+		err := workflow.Await(ctx, func() bool { return s.reconnecting == 0 && workflow.AllHandlersFinished(ctx) })
+		if err != nil || !s.accepted && s.disconnect.Erase == erase {
 			return err
 		}
 	}
@@ -415,7 +452,7 @@ func (s *accessSyncRun) result(ctx workflow.Context, updateID string) (activitie
 		return activities.SyncResult{}, err
 	}
 	switch {
-	case s.disconnect != nil:
+	case s.disconnect != nil || s.in.Disconnected:
 		return activities.SyncResult{}, errDisconnected()
 	case slices.Contains(s.in.Answered, updateID):
 		return *s.in.LastSync, nil

@@ -378,26 +378,32 @@ func TestOldCredentialsThatAreRejectedDoNotUndoAReconnect(t *testing.T) {
 // A source that is not to be asked for long holds up a sync no longer than that.
 func TestAReconnectIsNotTriedForEver(t *testing.T) {
 	t.Parallel()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := suite.NewTestWorkflowEnvironment()
-	env.RegisterWorkflowWithOptions(accessSync, workflow.RegisterOptions{Name: AccessSync})
-	var s stage
-	s.validate = func(activities.ValidateConnectionInput) error {
-		return temporal.NewApplicationErrorWithOptions("another connection reads it", activities.ServerTaken, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute})
+	for code, cause := range map[string]error{
+		string(directory.Unreachable): temporal.NewApplicationErrorWithOptions("it is not to be asked", activities.ServerTaken, temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute}),
+		codeUnexpected:                errors.New("it is not to be asked"), // as of PostgreSQL
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			var suite testsuite.WorkflowTestSuite
+			suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+			env := suite.NewTestWorkflowEnvironment()
+			env.RegisterWorkflowWithOptions(accessSync, workflow.RegisterOptions{Name: AccessSync})
+			var s stage
+			s.validate = func(activities.ValidateConnectionInput) error { return cause }
+			s.register(env)
+			in := AccessSyncInput{Connection: Connection{ID: 7, Name: "acme"}, Every: db.Interval(time.Hour), Outlook: Outlook{NextSyncAt: env.Now().Add(time.Hour)}}
+			var refused error
+			env.RegisterDelayedCallback(func() {
+				env.UpdateWorkflow(ReconnectMessage, "r", &testsuite.TestUpdateCallback{
+					OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(_ any, err error) { refused = err },
+				}, ReconnectRequest{Offer: 1})
+			}, time.Minute)
+			env.RegisterDelayedCallback(func() { env.CancelWorkflow() }, 30*time.Minute)
+			env.ExecuteWorkflow(AccessSync, in)
+			require.Equal(t, code, typeOf(refused))
+			require.ErrorContains(t, refused, "could not be tried within 15m0s: it is not to be asked")
+		})
 	}
-	s.register(env)
-	in := AccessSyncInput{Connection: Connection{ID: 7, Name: "acme"}, Every: db.Interval(time.Hour), Outlook: Outlook{NextSyncAt: env.Now().Add(time.Hour)}}
-	var refused error
-	env.RegisterDelayedCallback(func() {
-		env.UpdateWorkflow(ReconnectMessage, "r", &testsuite.TestUpdateCallback{
-			OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(_ any, err error) { refused = err },
-		}, ReconnectRequest{Offer: 1})
-	}, time.Minute)
-	env.RegisterDelayedCallback(func() { env.CancelWorkflow() }, 30*time.Minute)
-	env.ExecuteWorkflow(AccessSync, in)
-	require.Equal(t, string(directory.Unreachable), typeOf(refused))
-	require.ErrorContains(t, refused, "could not be tried within 15m0s: another connection reads it")
 }
 
 func TestAReconnectRevivesADisconnectedConnection(t *testing.T) {
@@ -802,6 +808,123 @@ func TestDisconnectEndsTheWorkflowAlsoDuringASync(t *testing.T) {
 	}
 }
 
+// A person was told that it goes on.
+func TestADisconnectIsNotLostWhenTheWorkflowIsCancelledToo(t *testing.T) {
+	t.Parallel()
+	for name, cancel := range map[string]func(*testBundle, func()){
+		"before a worker comes": func(b *testBundle, cancel func()) {
+			b.signal(DisconnectMessage, DisconnectRequest{})
+			cancel()
+			b.work()
+		},
+		"while it disconnects": func(b *testBundle, cancel func()) {
+			ending, goOn := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			b.stage.ending = func() { once.Do(func() { close(ending); <-goOn }) }
+			b.work()
+			b.signal(DisconnectMessage, DisconnectRequest{})
+			<-ending
+			cancel()
+			close(goOn)
+		},
+		"while the cancellation is recorded": func(b *testBundle, cancel func()) {
+			recording, goOn := make(chan struct{}), make(chan struct{})
+			b.stage.state = func() { close(recording); <-goOn }
+			b.work()
+			b.eventually(func() bool { return b.status().State == db.Active }, "it waits")
+			cancel()
+			<-recording
+			b.signal(DisconnectMessage, DisconnectRequest{})
+			close(goOn)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupWithoutWorker(t)
+			run := b.start(b.idle())
+			cancel(b, func() { require.NoError(t, b.client.CancelWorkflow(t.Context(), run.GetID(), "")) })
+			_ = run.Get(t.Context(), nil) // cancelled, or ended before that was heard
+			require.NotEmpty(t, b.stage.disconnects)
+		})
+	}
+}
+
+func TestOfSeveralDisconnectsOneThatErasesCounts(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprintf("the first: %t", first), func(t *testing.T) {
+			t.Parallel()
+			b := setupWithoutWorker(t)
+			run := b.start(b.idle())
+			b.signal(DisconnectMessage, DisconnectRequest{Erase: first})
+			b.signal(DisconnectMessage, DisconnectRequest{Erase: !first})
+			b.work()
+			require.NoError(t, run.Get(t.Context(), nil))
+			require.Equal(t, []activities.DisconnectInput{{ConnectionID: 7, Erase: true}}, b.stage.disconnects)
+		})
+	}
+	t.Run("while it disconnects", func(t *testing.T) {
+		t.Parallel()
+		b := setupWithoutWorker(t)
+		ending, goOn := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		b.stage.ending = func() { once.Do(func() { close(ending); <-goOn }) }
+		b.work()
+		run := b.start(b.idle())
+		b.signal(DisconnectMessage, DisconnectRequest{})
+		<-ending
+		b.signal(DisconnectMessage, DisconnectRequest{Erase: true})
+		close(goOn)
+		require.NoError(t, run.Get(t.Context(), nil))
+		require.Equal(t, []activities.DisconnectInput{{ConnectionID: 7}, {ConnectionID: 7, Erase: true}}, b.stage.disconnects)
+	})
+}
+
+// Credentials that are being tried are destroyed by nobody else's message.
+func TestMessagesWaitWhileADisconnectedConnectionIsReconnected(t *testing.T) {
+	t.Parallel()
+	for name, accepted := range map[string]bool{"accepted": true, "refused": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setupWithoutWorker(t)
+			trying, goOn := make(chan struct{}), make(chan struct{})
+			b.stage.validate = func(activities.ValidateConnectionInput) error {
+				close(trying)
+				<-goOn
+				if !accepted {
+					return rejected(directory.CredentialsRejected)
+				}
+				return nil
+			}
+			b.work()
+			in := b.idle()
+			in.Disconnected = true
+			run := b.start(in)
+			reconnected := make(chan error, 1)
+			go func() {
+				_, err := b.update(ReconnectMessage, "r", ReconnectRequest{Offer: 1})
+				reconnected <- err
+			}()
+			<-trying
+			b.signal(ResyncMessage, nil)
+			b.signal(PauseMessage, nil)
+			b.eventually(func() bool { return b.status().Doing == "trying new credentials" }, "it tries them")
+			close(goOn)
+			err := <-reconnected
+			if !accepted {
+				require.Equal(t, string(directory.CredentialsRejected), typeOf(err))
+				require.NoError(t, run.Get(t.Context(), nil))
+				require.Empty(t, b.stage.fetched())
+				return
+			}
+			require.NoError(t, err)
+			require.Len(t, b.stage.fetched(), 1)
+			b.eventually(func() bool { return b.status().State == db.Paused }, "the pause counts")
+			require.Empty(t, b.stage.disconnects)
+		})
+	}
+}
+
 func TestItEndsWhenItsConnectionIsGone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -833,10 +956,21 @@ func TestACancelledWorkflowDoesNotStopInSilence(t *testing.T) {
 			require.True(t, states[len(states)-1].Cancelled)
 			require.Empty(t, Revived(db.Connection{State: state, Every: time.Hour, Reason: "cancelled", Cancelled: true}, time.Now()).Reason, "it does not outlast that")
 			require.Equal(t, "held", Revived(db.Connection{State: state, Every: time.Hour, Reason: "held"}, time.Now()).Reason)
-			require.True(t, Revived(db.Connection{State: state, Every: time.Hour, Paused: true}, time.Now()).Paused, "nor does it resume what was paused")
+			require.True(t, Revived(db.Connection{State: state, Every: time.Hour, Paused: true, Cancelled: true}, time.Now()).Paused, "nor does it resume what was paused")
+			require.False(t, Revived(db.Connection{State: state, Every: time.Hour, Cancelled: true}, time.Now()).Paused, "nor is that paused which nobody paused")
 			b.keep("cancelled-"+string(state), run.GetID(), run.GetRunID())
 		})
 	}
+}
+
+// The record said that it was cancelled.
+func TestARevivedConnectionIsActiveOnRecord(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	in := Revived(db.Connection{ID: 7, Name: b.queue, Every: 24 * time.Hour, State: db.Paused, Cancelled: true}, time.Now())
+	b.start(in)
+	b.eventually(func() bool { return len(b.stage.recorded()) == 1 }, "it is recorded")
+	require.Equal(t, db.Active, b.stage.recorded()[0].State)
 }
 
 func TestConnectingHandsOverToTheRecurringSync(t *testing.T) {

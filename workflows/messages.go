@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -84,14 +85,19 @@ func (s *accessSyncRun) reconnect(ctx workflow.Context, r ReconnectRequest, upda
 }
 
 // untried gives an error its meaning that only says that there was no answer so
-// far.
+// far: one that would have been tried again, had there been time.
 func untried(err error) error {
-	p := problemOf(err)
-	if p.code == activities.ServerTaken || p.code == string(directory.Busy) || temporal.IsTimeoutError(err) {
-		return temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("the credentials could not be tried within %s: %s", reconnectPatience, p.reason), string(directory.Unreachable), nil)
+	p, code := problemOf(err), string(directory.Unreachable)
+	app, typed := errors.AsType[*temporal.ApplicationError](err)
+	switch {
+	case p.code == activities.ServerTaken, p.code == string(directory.Busy), temporal.IsTimeoutError(err):
+	case !typed || app.NonRetryable():
+		return err
+	case directory.Code(p.code).General() != directory.Unreachable:
+		code = codeUnexpected // it was not the source that did not answer
 	}
-	return err
+	return temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("the credentials could not be tried within %s: %s", reconnectPatience, p.reason), code, nil)
 }
 
 // reconnected is the end of a reconnect, good or bad. A connection that was
@@ -144,7 +150,20 @@ func (s *accessSyncRun) signals() []signal {
 		signalOf[Sent]{PauseMessage, "Stop the schedule; a resync still runs.", func(ctx workflow.Context, m Sent) { s.pause(ctx, true, m.At) }},
 		signalOf[Sent]{ResumeMessage, "Start the schedule again.", func(ctx workflow.Context, m Sent) { s.pause(ctx, false, m.At) }},
 		signalOf[RescheduleRequest]{RescheduleMessage, "Change the interval, as in {\"every\":\"6h\"}; at least 10s.", func(ctx workflow.Context, r RescheduleRequest) { s.reschedule(ctx, r) }},
-		signalOf[DisconnectRequest]{DisconnectMessage, "Destroy the credentials, keep the record, and end. {\"erase\":true} removes the record too.", func(_ workflow.Context, r DisconnectRequest) { s.disconnect = &r }},
+		s.disconnectSignal(),
+	}
+}
+
+// disconnectSignal ends the connection. Of several that come, one that erases counts.
+func (s *accessSyncRun) disconnectSignal() signal {
+	return signalOf[DisconnectRequest]{DisconnectMessage, "Destroy the credentials, keep the record, and end. {\"erase\":true} removes the record too.", func(_ workflow.Context, r DisconnectRequest) {
+		s.disconnect = &DisconnectRequest{Erase: r.Erase || s.disconnect != nil && s.disconnect.Erase}
+	}}
+}
+
+// hearDisconnect takes signals to disconnect, and no others.
+func (s *accessSyncRun) hearDisconnect(ctx workflow.Context) {
+	for s.disconnectSignal().receive(ctx) {
 	}
 }
 

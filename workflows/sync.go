@@ -117,16 +117,13 @@ func (s syncOnce) fetch(ctx workflow.Context) error {
 	}
 }
 
+// recordFailure may take long: what was read of a million is dropped.
 func (s syncOnce) recordFailure(ctx workflow.Context, p problem) (result activities.Recorded, err error) {
-	err = workflow.ExecuteActivity(s.withActivity(ctx, "record why the sync failed"),
+	err = workflow.ExecuteActivity(s.withLongActivity(ctx, "record why the sync failed"),
 		activities.RecordFailure, activities.RecordFailureInput{
 			ConnectionID: s.connection.ID, Trigger: s.trigger, Code: p.code, Reason: p.reason, Becomes: s.becomes(p),
 		}).Get(ctx, &result)
 	return result, err
-}
-
-func (s syncOnce) withActivity(ctx workflow.Context, summary string) workflow.Context {
-	return prioritised(withActivity(ctx, summary), s.connection, s.trigger)
 }
 
 func (s syncOnce) withLongActivity(ctx workflow.Context, summary string) workflow.Context {

@@ -10,4 +10,5 @@ const (
 	answerAgain           = "answer again"              // 2026-11-26
 	boundStagingLosses    = "bound staging losses"      // 2026-11-26
 	recordLocally         = "record locally"            // 2026-11-27
+	hearToTheEnd          = "hear to the end"           // 2026-11-27
 )
