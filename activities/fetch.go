@@ -30,7 +30,8 @@ const (
 type FetchUsersInput struct {
 	ConnectionID int64      `json:"connection_id"`
 	Trigger      db.Trigger `json:"trigger"`
-	// AcceptRemovals says that the snapshot is not going to be held.
+	// AcceptRemovals says that a person accepts what the last snapshot that was held
+	// would have taken.
 	AcceptRemovals bool `json:"accept_removals,omitempty"`
 }
 
@@ -192,8 +193,8 @@ func (f *fetch) confirmMissing(ctx context.Context, missing []directory.Identity
 		if len(missing) < limit {
 			return nil
 		}
-		if limit == confirmSample && !f.acceptRemovals {
-			held, err := f.record.HoldSnapshot(ctx, f.connection, f.sync.Number)
+		if limit == confirmSample {
+			held, err := f.record.HoldSnapshot(ctx, f.connection, f.sync.Number, f.acceptRemovals)
 			if err != nil || held {
 				return err
 			}

@@ -56,15 +56,15 @@ func staleReason(age time.Duration, everySeconds int64) string {
 	return fmt.Sprintf("%solder than %d of its intervals, of %s", read, staleAfter, every)
 }
 
-// NoRoster is the reason of an exit monitor without a staff roster.
-const NoRoster = "there is no staff roster"
+// noRoster is the reason of an exit monitor without a staff roster.
+const noRoster = "there is no staff roster"
 
 // rosterReason is why a roster, nil where there is none, proves nothing at a
 // time, or "".
 func rosterReason(importedAt *time.Time, now time.Time) string {
 	switch {
 	case importedAt == nil:
-		return NoRoster
+		return noRoster
 	case importedAt.Sub(now) > maxFuture:
 		return "the staff roster is dated in the future"
 	case now.Sub(*importedAt) > RosterMaxAge:

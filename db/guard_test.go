@@ -317,7 +317,7 @@ func TestWhatIsToBeHeldIsHeldWhoeverAcceptsIt(t *testing.T) {
 		t.Helper()
 		for range 2 {
 			var err error
-			held, err = r.HoldSnapshot(r.ctx, c.ID, s.Number)
+			held, err = r.HoldSnapshot(r.ctx, c.ID, s.Number, false)
 			require.NoError(t, err)
 		}
 		return held
@@ -342,6 +342,6 @@ func TestWhatIsToBeHeldIsHeldWhoeverAcceptsIt(t *testing.T) {
 	_, s = r.stage(c, summary(whole), whole)
 	require.False(t, hold(s))
 	_, s = r.stage(c, nil, whole)
-	_, err = r.HoldSnapshot(r.ctx, c.ID, s.Number)
+	_, err = r.HoldSnapshot(r.ctx, c.ID, s.Number, false)
 	require.ErrorIs(t, err, ErrStagingLost)
 }

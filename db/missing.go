@@ -70,11 +70,11 @@ func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int,
 	return before, nil
 }
 
-// HoldSnapshot reports whether a completely staged snapshot would be held if
-// nobody accepted its removals. If so it will be, whoever accepts them: the
-// source need not be asked for everybody who is missing, and what it was not
-// asked for is not removed. Twice is as good as once.
-func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int) (bool, error) {
+// HoldSnapshot decides whether a completely staged snapshot is to be held, by what
+// a person accepts or not, and reports it. If so it will be, whoever accepts it
+// afterwards: the source need not be asked for everybody who is missing, and what it
+// was not asked for is not removed. Twice is as good as once.
+func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int, acceptRemovals bool) (bool, error) {
 	var held bool
 	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
 		connection, err := lockConnection(ctx, tx, connectionID)
@@ -85,7 +85,7 @@ func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int) (
 		if err != nil {
 			return err
 		}
-		why, err := snapshot.hold(ctx, tx, connection, false)
+		why, err := snapshot.hold(ctx, tx, connection, acceptRemovals)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -49,6 +50,9 @@ type Monitor struct {
 	NotEvaluable int
 	Excepted     int
 }
+
+// LacksRoster says that it cannot be evaluated because no staff roster was imported.
+func (m Monitor) LacksRoster() bool { return strings.HasPrefix(m.Reason, noRoster) }
 
 // latestOutcomes is a query for the latest outcome of each enabled monitor of
 // every connection, as it reads at the time $1 (see Monitors). "aged" says why it

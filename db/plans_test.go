@@ -98,7 +98,7 @@ func TestAConnectionReadsNoRowsOfOthers(t *testing.T) {
 		require.NoError(t, r.checkSnapshot(c, sync))
 		_, err := r.MissingAccounts(r.ctx, c.ID, sync.Number, 10)
 		require.NoError(t, err)
-		_, err = r.HoldSnapshot(r.ctx, c.ID, sync.Number)
+		_, err = r.HoldSnapshot(r.ctx, c.ID, sync.Number, false)
 		require.NoError(t, err)
 		r.apply(c, key)
 	}

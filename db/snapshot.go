@@ -85,6 +85,10 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 // CheckSnapshot returns an *directory.Error (Inconsistent) when what is staged
 // cannot be the whole directory, and ErrStagingLost when it is not staged
 // completely. Otherwise it returns the first of its MissingAccounts, up to limit.
+//
+// Where groups seem to have been emptied it is Inconsistent as well, and that is
+// noted: a later sync that finds the same is believed. Twice within a sync is as good
+// as once.
 func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number, limit int) (missing []directory.Identity, err error) {
 	var doubt error
 	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {

@@ -34,10 +34,14 @@ func adviceAtConnect(source, code string) string {
 	return advice(source, code)
 }
 
-// failureAt puts the error of a workflow in the CLI's words, with the advice
-// for the source of its connection. Other errors stay as they are.
-func failureAt(source string, err error) error {
-	return failureWith(advice, source, err)
+// failureAt puts the error of a connection's workflow in the CLI's words, with the
+// advice for its source. Other errors stay as they are.
+func failureAt(c db.Connection, err error) error {
+	if temporal.IsCanceledError(err) {
+		return &failure{Code: codeUnexpected, Message: "the workflow of " + c.Name + " was cancelled while it was waited for",
+			Hint: "`starter resume " + c.Name + "` starts it again"}
+	}
+	return failureWith(advice, c.Source, err)
 }
 
 func failureWith(advice func(source, code string) string, source string, err error) error {

@@ -27,6 +27,8 @@ type app struct {
 	out    io.Writer
 	err    io.Writer
 	format output.Format
+	// answered says that the one JSON document is written.
+	answered bool
 
 	openRecord   *db.DB
 	openTemporal client.Client
@@ -46,11 +48,17 @@ func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.err, format+"\n", args...)
 }
 
-// report shows how a command failed: on standard error, if not as the one
-// document on standard output.
+// writeJSON writes the one document on standard output.
+func (a *app) writeJSON(v any) error {
+	a.answered = true
+	return output.WriteJSON(a.out, v)
+}
+
+// report shows how a command failed: as the one document on standard output, or,
+// where there is one already, on standard error.
 func (a *app) report(f *failure, brokenOff bool) {
-	if a.format == output.JSON && !brokenOff {
-		output.WriteJSON(a.out, f)
+	if a.format == output.JSON && !brokenOff && !a.answered {
+		a.writeJSON(f)
 		return
 	}
 	a.say("Error: %s", output.CleanLines(f.Message))
@@ -229,7 +237,7 @@ func stillConnecting(name string) error {
 // done prints that something was done to a connection.
 func (a *app) done(name string, state db.State, words string) error {
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, struct {
+		return a.writeJSON(struct {
 			Connection string `json:"connection"`
 			State      string `json:"state"`
 			Message    string `json:"message"`

@@ -167,7 +167,7 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 		return err
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, demoView{
+		return a.writeJSON(demoView{
 			Connection: simulated.Name, Monitors: views, TemporalUI: demoPage(st, simulated), SourceURL: simulated.BaseURL,
 		})
 	}

@@ -26,7 +26,17 @@ asked for.`,
 		Example: `  starter disconnect acme
   starter disconnect acme --erase`,
 		Args: named,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.disconnect(cmd.Context(), args[0], erase) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, _, err := a.connection(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			if erase {
+				if err := a.confirmErase(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+			}
+			return a.disconnect(cmd.Context(), args[0], erase)
+		},
 	}
 	cmd.Flags().BoolVar(&erase, "erase", false, "remove everything recorded of it, too")
 	return cmd
@@ -36,11 +46,6 @@ func (a *app) disconnect(ctx context.Context, name string, erase bool) error {
 	record, c, err := a.connection(ctx, name)
 	if err != nil {
 		return err
-	}
-	if erase {
-		if err := a.confirmErase(ctx, name); err != nil {
-			return err
-		}
 	}
 	t, err := a.temporal(ctx)
 	if err != nil {

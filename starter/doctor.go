@@ -69,7 +69,7 @@ func (a *app) doctor(ctx context.Context, name string) error {
 	if err := a.printDoctor(v); err != nil || first == nil {
 		return err
 	}
-	return &failure{Code: first.Code, Message: fmt.Sprintf("%d of %d checks fail", failing, len(checks)),
+	return &failure{Code: first.Code, Message: fmt.Sprintf("checks that fail: %d of %d", failing, len(checks)),
 		Hint: "what to do is said below each", reported: a.format == output.JSON}
 }
 
@@ -104,7 +104,7 @@ func viewCheck(c doctor.Check) (checkView, *failure) {
 
 func (a *app) printDoctor(v doctorView) error {
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, v)
+		return a.writeJSON(v)
 	}
 	var lines [][]string
 	for _, c := range v.Checks {

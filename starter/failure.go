@@ -126,7 +126,7 @@ func failureOf(err error) *failure {
 	}
 	if errors.Is(err, settings.ErrNoDatabase) {
 		return &failure{Code: codeUsage, Message: err.Error(),
-			Hint: "start a local stack with `starter dev`, or set DATABASE_URL (and JAMF_ACCESS_HOME to a stack's folder)"}
+			Hint: settings.DatabaseRemedy}
 	}
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		f := &failure{Code: contractCode(app.Type()), Message: app.Message(), Hint: advice("", app.Type())}
@@ -160,7 +160,8 @@ func failureOf(err error) *failure {
 	_, unavailable := errors.AsType[*serviceerror.Unavailable](err)
 	_, late := errors.AsType[*serviceerror.DeadlineExceeded](err)
 	if unavailable || late {
-		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + err.Error(), Hint: "is it running?"}
+		return &failure{Code: string(directory.Unreachable), Message: "Temporal does not answer: " + err.Error(),
+			Hint: "is the one at TEMPORAL_ADDRESS running? `starter dev` starts a local one"}
 	}
 	return &failure{Code: codeUnexpected, Message: err.Error(), Hint: ""}
 }

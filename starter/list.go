@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -89,8 +90,8 @@ func whatToDo(o db.Overview) string {
 	case db.AttentionMonitors:
 		return "starter monitors " + o.Name
 	}
-	if slices.ContainsFunc(o.Monitors, func(m db.Monitor) bool { return m.Reason == db.NoRoster }) {
-		return "starter staff import"
+	if slices.ContainsFunc(o.Monitors, db.Monitor.LacksRoster) {
+		return fmt.Sprintf("starter staff import FILE.csv --org %q", o.Organization)
 	}
 	return ""
 }

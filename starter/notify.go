@@ -93,7 +93,7 @@ func (a *app) notifyAdd(ctx context.Context, name string, o notifyOptions) error
 		if made {
 			v.Secret = n.Webhook.Secret
 		}
-		return output.WriteJSON(a.out, v)
+		return a.writeJSON(v)
 	}
 	a.tell("%s is told about the connections of organization %s. `starter notify test %s` tries it.", name, n.Organization, name)
 	if made {
@@ -176,7 +176,7 @@ func (a *app) notifyRemove(ctx context.Context, name string) error {
 		}
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, map[string]any{"subscription": name, "removed": true})
+		return a.writeJSON(map[string]any{"subscription": name, "removed": true})
 	}
 	a.tell("Removed %s.", name)
 	return nil

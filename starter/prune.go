@@ -77,7 +77,7 @@ func (a *app) prune(ctx context.Context, olderThan string, dryRun bool) error {
 		views = append(views, prunedView{c.Name, p.Accounts, p.Changes, p.Syncs, p.Outcomes})
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, views)
+		return a.writeJSON(views)
 	}
 	if dryRun {
 		a.say("This would be removed:")

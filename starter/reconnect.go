@@ -136,7 +136,7 @@ func (a *app) showLinkToken(ctx context.Context, record *db.DB, c db.Connection,
 		return err
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, struct {
+		return a.writeJSON(struct {
 			Connection string `json:"connection"`
 			State      string `json:"state"`
 			LinkToken  string `json:"link_token"`

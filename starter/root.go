@@ -113,6 +113,6 @@ func (a *app) helped(root *cobra.Command) {
 		var text bytes.Buffer
 		cmd.SetOut(&text)
 		asText(cmd, args)
-		output.WriteJSON(a.out, helpView{cmd.CommandPath(), text.String()})
+		a.writeJSON(helpView{cmd.CommandPath(), text.String()})
 	})
 }

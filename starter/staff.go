@@ -75,7 +75,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 	if err != nil {
 		return err
 	}
-	a.say("Importing %d people into organization %s", len(people), output.Clean(organization))
+	a.say("Importing the roster of organization %s, people: %d", output.Clean(organization), len(people))
 	change, err := record.ImportRoster(ctx, organization, people, acceptReturns)
 	if e, ok := errors.AsType[*db.ReturnedError](err); ok {
 		return &failure{Code: codeHeld, Message: file + ": " + e.Error(),
@@ -100,7 +100,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 		}
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, map[string]any{
+		return a.writeJSON(map[string]any{
 			"organization": organization, "people": len(people), "with_exit": left,
 			"added": change.Added, "removed": change.Removed, "removed_with_exit": change.RemovedWithExit, "returned": change.Returned(),
 			"judged": judged.Evaluated, "waiting": judged.Waiting,
@@ -181,7 +181,7 @@ func (a *app) listStaff(ctx context.Context, organization string) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, views(r.People, viewPerson))
+		return a.writeJSON(views(r.People, viewPerson))
 	}
 	a.tell("Imported %s.", ago(r.ImportedAt))
 	return output.WriteTable(a.out, []output.Column{output.Col("E-mail", 26), output.Col("Name", 18), output.Col("Exited", 20), output.Col("Aliases", 12)},

@@ -43,7 +43,7 @@ func (a *app) status(ctx context.Context, name string) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return output.WriteJSON(a.out, v)
+		return a.writeJSON(v)
 	}
 	printStatus(a.out, v)
 	return nil

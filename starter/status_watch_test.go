@@ -70,7 +70,7 @@ func TestCommandsThatWaitSayWhatFor(t *testing.T) {
 	w := ownWorld(t)
 	c := w.cli(t)
 	for said, args := range map[string][]string{
-		"Importing 1 people": {"staff", "import", file(t, "email,name,exited_at\n"+email("ada")+",Canary,\n")},
+		"Importing the roster": {"staff", "import", file(t, "email,name,exited_at\n"+email("ada")+",Canary,\n")},
 		"Sealing":            {"keys", "rotate"},
 		"schema":             {"migrate"},
 		"looking at":         {"doctor"},

@@ -37,7 +37,7 @@ func (a *app) showSynced(ctx context.Context, name string, number int) error {
 			v.Error, v.Message, v.Hint = failed.Code, failed.Message, failed.Hint
 			failed.reported = true
 		}
-		if err := output.WriteJSON(a.out, v); err != nil {
+		if err := a.writeJSON(v); err != nil {
 			return err
 		}
 	} else if failed == nil {
@@ -60,7 +60,7 @@ func (a *app) printSynced(c db.Connection, sync db.Sync, monitors []db.Monitor) 
 		if m.Reason != "" {
 			fmt.Fprintf(a.out, "    %s\n", output.Clean(m.Reason))
 		}
-		if m.Reason == db.NoRoster {
+		if m.LacksRoster() {
 			fmt.Fprintf(a.out, "    `starter staff import FILE.csv --org %q` imports one\n", c.Organization)
 		}
 	}

@@ -46,7 +46,7 @@ func update(ctx context.Context, t client.Client, c db.Connection, name string, 
 		}
 		return result, err
 	})
-	return result, failureAt(c.Source, err)
+	return result, failureAt(c, err)
 }
 
 func superseded(err error) bool {

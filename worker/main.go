@@ -51,7 +51,7 @@ func run(ctx context.Context, c service.Config) error {
 		return err
 	}
 	if c.DatabaseURL, err = s.DatabaseURL(); err != nil {
-		return err
+		return fmt.Errorf("%w: %s", err, settings.DatabaseRemedy)
 	}
 	if c.Keyset, err = s.Keyset(); err != nil {
 		return fmt.Errorf("%w: %s", err, settings.KeysetRemedy)

@@ -168,7 +168,8 @@ type Lookup struct {
 }
 
 // Source reads one directory. A Source is for one sync, and is closed after it;
-// its methods are not called concurrently. Every error is an *Error or a context's.
+// its methods are not called concurrently. Every error is an *Error, a context's, or
+// what its TokenSource returned, as it is.
 type Source interface {
 	// Probe makes sure that the source is what it is said to be and that the
 	// privileges a sync cannot do without are held. It reads no users. Beside

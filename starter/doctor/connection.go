@@ -114,7 +114,6 @@ func FindWorkflow(ctx context.Context, t client.Client, o db.Overview) (Workflow
 	case c.State == db.Connecting:
 		w.ID, revive = workflows.ConnectJamfID(c.Name), "`starter disconnect "+c.Name+"` frees the name; then connect again"
 	case o.Attention == db.AttentionCancelled:
-		// With a resync it would stay paused.
 		revive = "`starter resume " + c.Name + "` starts it again"
 	}
 	found, err := t.DescribeWorkflowExecution(ctx, w.ID, "")

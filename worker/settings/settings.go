@@ -105,6 +105,9 @@ func (s Settings) TemporalOptions() (client.Options, error) {
 // itself, which is not to be shown.
 func (s Settings) KeysetFile() string { return db.KeysetFile(s.keyset()) }
 
+// DatabaseRemedy is what to do about ErrNoDatabase.
+const DatabaseRemedy = "start a local stack with `starter dev`, or set DATABASE_URL (and JAMF_ACCESS_HOME to a stack's folder)"
+
 // KeysetRemedy is what to do about a keyset that cannot be used.
 const KeysetRemedy = "set JAMF_ACCESS_KEYSET to the file that the workers use; `starter keys create FILE` makes the first one"
 

@@ -56,7 +56,8 @@ type api struct {
 }
 
 // get reads ep, or what it has under id, into a value. A 404 is a
-// *notThereError; other errors are a *directory.Error or a context's.
+// *notThereError; other errors are a *directory.Error, a context's, or what the
+// TokenSource returned.
 func (a *api) get(ctx context.Context, ep endpoint, id string, query url.Values, into any) error {
 	token, err := a.tokens.Token(ctx)
 	if err != nil {

@@ -42,15 +42,12 @@ func (r *reading) run(ctx context.Context) (err error) {
 	}
 	identity := r.survey.identity()
 	if r.at.Survey != "" && r.at.Survey != identity {
-		return inconsistent("the groups, the sites or what may be read changed while the directory was read")
+		return inconsistent("the groups, API clients, roles or sites changed, or what may be read of them, while the directory was read")
 	}
 	r.at.Survey = identity
 	kinds := directory.Kinds()
 	for i, kind := range kinds {
 		if i < slices.Index(kinds, r.at.Section) {
-			if err := r.unchanged(kind); err != nil {
-				return err
-			}
 			continue
 		}
 		if err := r.section(ctx, kind); err != nil {
@@ -87,7 +84,7 @@ func (r *reading) section(ctx context.Context, kind directory.Kind) error {
 	switch kind {
 	case directory.DirectoryGroup, directory.APIClient:
 		users, ok := r.inMemory(kind)
-		if !ok && r.at.Total == nil {
+		if !ok {
 			return nil
 		}
 		err = r.emitAll(users)
@@ -119,27 +116,8 @@ func (r *reading) inMemory(kind directory.Kind) ([]directory.User, bool) {
 	return r.groups.directoryGroups(r.sites), true
 }
 
-// unchanged makes sure that a kind read before this resumption, and read
-// again since users are made of it, is what it was.
-func (r *reading) unchanged(kind directory.Kind) error {
-	if kind != directory.DirectoryGroup && kind != directory.APIClient {
-		return nil
-	}
-	users, ok := r.inMemory(kind)
-	total, was := r.at.Totals[kind]
-	if ok != was || len(users) != total {
-		return inconsistent("the list of kind %s changed while the directory was read", kind)
-	}
-	return nil
-}
-
 func (r *reading) emitAll(users []directory.User) error {
-	if r.at.Total == nil {
-		r.at.Total = new(len(users))
-	}
-	if *r.at.Total != len(users) {
-		return inconsistent("the list of kind %s changed while the directory was read", r.at.Section)
-	}
+	r.at.Total = new(len(users)) // which a resumption does not change, see identity
 	for chunk := range slices.Chunk(users[r.at.Done:], inMemoryPage) {
 		r.at.Done += len(chunk)
 		if err := r.page(chunk); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -74,14 +75,15 @@ func (s *source) survey(ctx context.Context) (*survey, error) {
 	return &out, nil
 }
 
-// identity is equal for two surveys from which the same accounts are made, and that
+// identity is equal for two surveys from which the same users are made, and that
 // leave as much unread.
 func (s *survey) identity() string {
 	h := fnv.New128a()
 	if s.groups != nil {
-		fmt.Fprintf(h, "%+v", s.groups.list)
+		fmt.Fprintf(h, "%#v", s.groups.list)
 	}
-	fmt.Fprintf(h, "%+v%v", s.sites, s.noRoles != nil)
+	b, _ := json.Marshal([]any{s.sites, s.clients, s.noGroups != nil, s.noClients != nil, s.noRoles != nil, s.noSites != nil}) // cannot fail
+	h.Write(b)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
