@@ -154,7 +154,7 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 		a.out = io.Discard
 	}
 	err := a.syncDemo(ctx, simulated)
-	a.out = out
+	a.out, a.answered = out, false
 	if err != nil {
 		// What has told of it was discarded.
 		if f, ok := errors.AsType[*failure](err); ok {

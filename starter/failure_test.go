@@ -1,0 +1,30 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"jamf-access-review/db"
+	"jamf-access-review/starter/output"
+)
+
+func TestAFailureAfterTheDocumentIsNoSecondOne(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	a := &app{out: &stdout, err: &stderr, format: output.JSON}
+	require.NoError(t, a.writeJSON(devView{Temporal: "127.0.0.1:7233"}))
+	document := stdout.String()
+	a.report(&failure{Code: codeUnexpected, Message: "Temporal ended"}, false)
+	require.Equal(t, document, stdout.String())
+	require.Equal(t, "Error: Temporal ended\n", stderr.String())
+}
+
+func TestAWorkflowThatIsCancelledWhileItIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := failureOf(failureAt(db.Connection{Name: "acme"}, temporal.NewCanceledError()))
+	require.Contains(t, f.Message, "acme was cancelled")
+	require.Contains(t, f.Hint, "starter resume acme")
+}
