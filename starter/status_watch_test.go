@@ -71,9 +71,9 @@ func TestCommandsThatWaitSayWhatFor(t *testing.T) {
 	c := w.cli(t)
 	for said, args := range map[string][]string{
 		"Importing the roster": {"staff", "import", file(t, "email,name,exited_at\n"+email("ada")+",Canary,\n")},
-		"Sealing":            {"keys", "rotate"},
-		"schema":             {"migrate"},
-		"looking at":         {"doctor"},
+		"Sealing":              {"keys", "rotate"},
+		"schema":               {"migrate"},
+		"looking at":           {"doctor"},
 	} {
 		r := c.run(append(args, "-o", "json")...)
 		require.Contains(t, r.stderr, said)
