@@ -43,7 +43,7 @@ var (
 	figuresUsers       = flag.Int("figures.users", 1_000_000, "end users of the large directory; 0 leaves it out")
 	figuresConnections = flag.Int("figures.connections", 200, "connections that sync by themselves; 0 leaves them out")
 	figuresEvery       = flag.Duration("figures.every", 20*time.Second, "their interval")
-	figuresMany        = flag.Int("figures.many", 0, "connections that sync once each, spread over an interval; 0 leaves them out")
+	figuresMany        = flag.Int("figures.many", 0, "connections that sync twice each, spread over an interval; 0 leaves them out")
 	figuresManyEvery   = flag.Duration("figures.many-every", 30*time.Minute, "their interval")
 	figuresJSON        = flag.String("figures.json", "", "file to write the figures to as JSON")
 )

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -29,6 +30,9 @@ func TestHelpOfEveryCommandIsOneDocumentAndHasExamples(t *testing.T) {
 		}
 		seen[doc.Command] = true
 		require.Contains(t, doc.Help, "Usage:")
+		for line := range strings.Lines(doc.Help) {
+			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSpace(line)), 80, line)
+		}
 		require.Equal(t, doc, ask[helpDoc](c, append([]string{"help"}, path...)...))
 		require.Contains(t, doc.Help, "Examples:\n  starter", doc.Command)
 		for _, line := range listedCommand.FindAllStringSubmatch(doc.Help, -1) {
@@ -49,8 +53,8 @@ func TestHelpOfEveryCommandIsOneDocumentAndHasExamples(t *testing.T) {
 func TestHelpSaysWhatHoldsASync(t *testing.T) {
 	t.Parallel()
 	help := shared.cli(t).ok("connect", "--help").stdout
-	require.Regexp(t, `--hold-count int .*hold a sync that .* --hold-percent .* every full administrator`, help)
-	require.Regexp(t, `--hold-percent int .*hold a sync that .* --hold-count `, help)
+	require.Regexp(t, `(?s)--hold-count int .*hold a sync that .* --hold-percent .* every full\s+administrator`, help)
+	require.Regexp(t, `(?s)--hold-percent int .*hold a sync that .* --hold-count `, help)
 }
 
 func TestTheVersionIsToldAsIsAskedFor(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,7 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
 	if a.format == output.JSON {
 		root.SetVersionTemplate(`{"version":"{{.Version}}"}` + "\n")
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", "FlagUsagesWrapped 80 "))
 	a.completed(root)
 	a.helped(root)
 	return root

@@ -82,14 +82,24 @@ func widthOf(w io.Writer) int {
 	return width
 }
 
+// narrowest is how narrow a column gets at least where there is no room.
+const narrowest = 10
+
 // fit is how wide columns are in a room: as wide as they are on a narrow
 // terminal, and then, as long as there is room, as wide as their longest cell, one
-// as much as the other.
+// as much as the other. Where there is too little of it the last ones, which have
+// the longest texts, make do with less.
 func fit(columns []Column, longest []int, room int) []int {
 	widths := make([]int, len(columns))
 	for i, c := range columns {
 		widths[i] = min(longest[i], c.Width)
 		room -= widths[i] + len(gap)
+	}
+	room += len(gap) // there is none after the last column
+	for i := len(widths) - 1; i >= 0 && room < 0; i-- {
+		less := min(-room, max(widths[i]-narrowest, 0))
+		widths[i] -= less
+		room += less
 	}
 	for grown := true; grown && room > 0; {
 		grown = false
