@@ -49,12 +49,12 @@ The client secret comes from --client-secret-file ("-" for standard input), from
 JAMF_CLIENT_SECRET, or from a prompt. It never is an argument, which others on
 this machine could read.
 
-With --via truto the users come through Truto's unified API: --integrated-account
-names the Jamf there, and the API token comes from --api-token-file, from
-TRUTO_API_TOKEN, or from a prompt.`,
+With --via truto the users come through Truto's unified API:
+--integrated-account names the Jamf there, and the API token comes from
+--api-token-file, from TRUTO_API_TOKEN, or from a prompt.`,
 		Example: `  starter connect acme --jamf-url https://acme.jamfcloud.com --client-id 1f2e…
-  starter connect acme --jamf-url https://jamf.acme.example:8443 --client-id 1f2e… \
-    --client-secret-file secret.txt --confirm-admin -o json
+  starter connect acme --jamf-url https://jamf.acme.example:8443 \
+    --client-id 1f2e… --client-secret-file secret.txt --confirm-admin -o json
   starter connect acme --via truto --integrated-account 6f1b3a52-…`,
 		Args: named,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.connect(cmd.Context(), args[0], o) },

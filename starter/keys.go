@@ -40,10 +40,10 @@ keyset they are lost.`,
 		&cobra.Command{
 			Use:   "rotate",
 			Short: "Seal everything with a new key",
-			Long: `Rotate adds a key to the keyset's file and seals all credentials with it. Running
-workers read the file again when they meet a seal of the new key, and use it from
-then on; where they have a copy of the file, replace the copy. The older keys
-stay in it, for what workers seal until then.`,
+			Long: `Rotate adds a key to the keyset's file and seals all credentials with it.
+Running workers read the file again when they meet a seal of the new key, and
+use it from then on; where they have a copy of the file, replace the copy. The
+older keys stay in it, for what workers seal until then.`,
 			Example: `  starter keys rotate`,
 			Args:    noArgs,
 			RunE:    func(cmd *cobra.Command, _ []string) error { return a.rotateKeys(cmd.Context()) },

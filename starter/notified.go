@@ -122,8 +122,8 @@ func newNotifyDeliveries(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deliveries NAME",
 		Short: "List the messages of a subscription, newest first",
-		Long: `A message is pending, delivered, or given_up: it was tried for three days, or its
-receiver wants no more. What became of it can be seen for 30 days.`,
+		Long: `A message is pending, delivered, or given_up: it was tried for three days, or
+its receiver wants no more. What became of it can be seen for 30 days.`,
 		Example: `  starter notify deliveries slack --limit 100`,
 		Args:    one("the name of one subscription"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -46,17 +46,18 @@ func newNotifyAdd(a *app) *cobra.Command {
 		Long: `Add has what happens from now on sent to a webhook, about all connections of an
 organization.
 
-A URL that is as good as a secret, as Slack's are, comes from --url-file ("-" for
-standard input), from JAMF_ACCESS_NOTIFY_URL, or from a prompt.
+A URL that is as good as a secret, as Slack's are, comes from --url-file ("-"
+for standard input), from JAMF_ACCESS_NOTIFY_URL, or from a prompt.
 
 Messages are signed by the scheme of Standard Webhooks. The secret comes from
---secret-file or JAMF_ACCESS_NOTIFY_SECRET, as "whsec_" and base64; otherwise one
-is made and printed, once.
+--secret-file or JAMF_ACCESS_NOTIFY_SECRET, as "whsec_" and base64; otherwise
+one is made and printed, once.
 
 Messages name the connection and the monitor, and count accounts. With
 --with-findings those of monitors also say whose accounts they are: e-mail
 addresses and usernames of at most 50.`,
-		Example: `  starter notify add siem --url https://hooks.acme.example/jamf --secret-file secret.txt
+		Example: `  starter notify add siem --url https://hooks.acme.example/jamf \
+    --secret-file secret.txt
   starter notify add slack --url-file slack-url.txt --org acme`,
 		Args: one("the name of one subscription"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.notifyAdd(cmd.Context(), args[0], o) },

@@ -19,12 +19,12 @@ func newPrune(a *app) *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "prune --older-than PERIOD",
-		Short: "Remove from the record what says nothing about the period that is kept",
+		Short: "Remove what is older than a period and no evidence about it",
 		Long: `Prune removes, of every connection, what is older than a period and no evidence
 about the period needs:
 
   - accounts that were removed before it, with their changes
-  - syncs that ended before it and found nothing that is kept, with their outcomes
+  - syncs that ended before it and found nothing that is kept, and their outcomes
 
 Whoever has access, or had it at any moment of the period, keeps every change,
 however old: since when and with what stays known. The sync that the record

@@ -45,9 +45,9 @@ first row names the columns:
 
 Nothing is imported when any row is wrong (the first ten are told), or when many
 who had an exit are employed again, or longer: a file whose exits are missing
-would make monitors pass. A roster older than 7 days proves nothing, so import it
-regularly. The exit monitors of all connections of the organization are evaluated
-again on what was last synced.`,
+would make monitors pass. A roster older than 7 days proves nothing, so import
+it regularly. The exit monitors of all connections of the organization are
+evaluated again on what was last synced.`,
 		Example: `  starter staff import staff.csv
   hr-export | starter staff import - --org acme`,
 		Args: one("one file"),
