@@ -29,13 +29,8 @@ keyset they are lost.`,
 			Use:     "create FILE",
 			Short:   "Make a keyset in a new file",
 			Example: `  starter keys create /run/secrets/keyset.json`,
-			Args: func(_ *cobra.Command, args []string) error {
-				if len(args) != 1 {
-					return usagef("create takes the name of one file")
-				}
-				return nil
-			},
-			RunE: func(_ *cobra.Command, args []string) error { return a.createKeys(args[0]) },
+			Args:    one("the name of one file"),
+			RunE:    func(_ *cobra.Command, args []string) error { return a.createKeys(args[0]) },
 		},
 		&cobra.Command{
 			Use:   "rotate",
