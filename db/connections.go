@@ -188,10 +188,9 @@ func (i *Interval) UnmarshalText(text []byte) error {
 // change.OnlyFrom. Twice is as good as once. A disconnected connection stays so:
 // ErrDisconnected.
 func (d *DB) ChangeState(ctx context.Context, connectionID int64, change StateChange) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		c, err := lockConnection(ctx, tx, connectionID)
-		if err != nil || change.OnlyFrom != "" && c.State != change.OnlyFrom {
-			return err
+	return d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, c Connection, now time.Time) error {
+		if change.OnlyFrom != "" && c.State != change.OnlyFrom {
+			return nil
 		}
 		return changeState(ctx, tx, connectionID, change, now)
 	})
@@ -290,6 +289,18 @@ func lockConnection(ctx context.Context, tx *sqlx.Tx, connectionID int64) (Conne
 		err = ErrDisconnected
 	}
 	return c, err
+}
+
+// withConnection runs f in one transaction, once it has the lock of a connection, see
+// lockConnection, with the time of that: whoever had it before may have had it for long.
+func (d *DB) withConnection(ctx context.Context, connectionID int64, f func(tx *sqlx.Tx, c Connection, now time.Time) error) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
+		c, err := lockConnection(ctx, tx, connectionID)
+		if err != nil {
+			return err
+		}
+		return f(tx, c, recorded(d.clock.now()))
+	})
 }
 
 // lockToEnd is lockConnection for who ends a connection, which may have been

@@ -15,11 +15,7 @@ import (
 // EnableMonitors enables the monitors of a connection and evaluates those that
 // were not enabled on the last applied sync. Twice is as good as once.
 func (d *DB) EnableMonitors(ctx context.Context, connectionID int64) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
+	return d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, connection Connection, now time.Time) (err error) {
 		var codes []string
 		if err := tx.SelectContext(ctx, &codes, `
 			INSERT INTO monitors (connection_id, code, enabled_at) SELECT $1, unnest($2::text[]), $3

@@ -76,11 +76,7 @@ func (d *DB) ConfirmMissing(ctx context.Context, connectionID int64, number int,
 // was not asked for is not removed. Twice is as good as once.
 func (d *DB) HoldSnapshot(ctx context.Context, connectionID int64, number int, acceptRemovals bool) (bool, error) {
 	var held bool
-	err := d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
+	err := d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, connection Connection, _ time.Time) error {
 		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
 		if err != nil {
 			return err

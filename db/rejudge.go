@@ -38,11 +38,7 @@ func (d *DB) JudgeByRoster(ctx context.Context, organization string, report func
 }
 
 func (d *DB) judgeExits(ctx context.Context, connectionID int64, judged *Judged) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
+	return d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, connection Connection, now time.Time) error {
 		var monitored bool
 		if err := tx.GetContext(ctx, &monitored, `
 			SELECT EXISTS (SELECT FROM monitors WHERE connection_id = $1 AND code = $2)`, connectionID, AccessRemovedOnExit); err != nil || !monitored {

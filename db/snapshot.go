@@ -39,11 +39,7 @@ type ApplyOptions struct {
 // before is returned as it ended, so twice is as good as once.
 func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, options ApplyOptions) (EndedSync, error) {
 	var s EndedSync
-	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
+	err := d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, connection Connection, now time.Time) (err error) {
 		s.Source = connection.Source
 		s.Sync, err = syncByKey(ctx, tx, connectionID, key)
 		if errors.Is(err, ErrNotFound) {
@@ -91,10 +87,7 @@ func (d *DB) ApplySnapshot(ctx context.Context, connectionID int64, key string, 
 // as once.
 func (d *DB) CheckSnapshot(ctx context.Context, connectionID int64, number, limit int) (missing []directory.Identity, err error) {
 	var doubt error
-	err = d.inTx(ctx, func(tx *sqlx.Tx, _ time.Time) error {
-		if _, err := lockConnection(ctx, tx, connectionID); err != nil {
-			return err
-		}
+	err = d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, _ Connection, _ time.Time) error {
 		snapshot, err := checkedSnapshot(ctx, tx, connectionID, number)
 		if err != nil || snapshot.inPlace {
 			return err

@@ -46,11 +46,7 @@ type StagedRead struct {
 // as once.
 func (d *DB) OpenStaging(ctx context.Context, connectionID int64, number int) (StagedRead, error) {
 	var read StagedRead
-	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
+	err := d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, connection Connection, now time.Time) error {
 		if _, err := tx.ExecContext(ctx, `
 			WITH begun AS (
 				INSERT INTO staged_reads (connection_id, number, in_place)

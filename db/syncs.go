@@ -78,11 +78,7 @@ const selectSync = `SELECT ` + syncColumns + ` FROM syncs `
 // ended is closed as interrupted.
 func (d *DB) BeginSync(ctx context.Context, connectionID int64, key string, trigger Trigger) (Sync, error) {
 	var s Sync
-	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		_, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
+	err := d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, _ Connection, now time.Time) (err error) {
 		s, err = beginSync(ctx, tx, connectionID, key, trigger, now)
 		return err
 	})
@@ -114,11 +110,7 @@ func beginSync(ctx context.Context, tx *sqlx.Tx, connectionID int64, key string,
 // and so is its connection.
 func (d *DB) FailSync(ctx context.Context, connectionID int64, key string, trigger Trigger, code, reason string, becomes StateChange) (EndedSync, error) {
 	var s EndedSync
-	err := d.inTx(ctx, func(tx *sqlx.Tx, now time.Time) error {
-		connection, err := lockConnection(ctx, tx, connectionID)
-		if err != nil {
-			return err
-		}
+	err := d.withConnection(ctx, connectionID, func(tx *sqlx.Tx, connection Connection, now time.Time) (err error) {
 		s.Source = connection.Source
 		if s.Sync, err = beginSync(ctx, tx, connectionID, key, trigger, now); err != nil {
 			return err
