@@ -233,6 +233,26 @@ func TestNoOrphan(t *testing.T) {
 	}
 }
 
+func TestALockIsFreeAlsoWhileAProcessIsBeingStarted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	lock, err := Acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := syscall.Dup(int(lock.file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(inherited)
+	lock.Release()
+	lock.Release()
+	again, err := Acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Release()
+}
+
 func TestLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	first, err := Acquire(path)

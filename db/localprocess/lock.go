@@ -89,7 +89,12 @@ func AcquireWithin(ctx context.Context, path string, waiting func(*LockedError))
 }
 
 // Release gives the lock up. Releasing it twice does nothing.
-func (l *Lock) Release() { _ = l.file.Close() }
+func (l *Lock) Release() {
+	// To close the file would not do at once: a process that is just being started
+	// has it open too, until it runs its own program.
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
+	_ = l.file.Close()
+}
 
 func (l *Lock) sign() error {
 	if err := l.file.Truncate(0); err != nil {
