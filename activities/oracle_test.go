@@ -246,8 +246,8 @@ func (o *oracle) imports(r *roster) {
 
 // remember remembers those who had an exit on the roster that is replaced, but for
 // the addresses of the new one. Whoever of them is on that, under whichever address,
-// leaves when it says, or stays; only who was known as somebody else is not taken for
-// them.
+// leaves when it says, or stays. Who was known as somebody else is not taken for them,
+// nor, to have stayed, who was not known at all.
 func (o *oracle) remember(next *roster) {
 	if o.departed == nil {
 		o.departed = map[string]departure{}
@@ -266,7 +266,11 @@ func (o *oracle) remember(next *roster) {
 			}
 		}
 	}
-	leaves := map[string]db.Person{}
+	type listing struct {
+		db.Person
+		certain bool
+	}
+	leaves := map[string]listing{}
 	var listed []string
 	for _, p := range next.people {
 		for _, address := range addresses(p) {
@@ -275,20 +279,26 @@ func (o *oracle) remember(next *roster) {
 				continue
 			}
 			who := owners[address]
-			if own := owners[strings.ToLower(p.Email)]; own != "" && own != who {
+			own := owners[strings.ToLower(p.Email)]
+			if own != "" && own != who {
 				continue
 			}
-			if before, again := leaves[who]; !again || before.ExitedAt == nil || p.ExitedAt != nil && p.ExitedAt.Before(*before.ExitedAt) {
-				leaves[who] = p
+			l := listing{p, own == who}
+			before, again := leaves[who]
+			earlier := p.ExitedAt != nil && (before.ExitedAt == nil || p.ExitedAt.Before(*before.ExitedAt))
+			same := p.ExitedAt == nil && before.ExitedAt == nil || p.ExitedAt != nil && before.ExitedAt != nil && p.ExitedAt.Equal(*before.ExitedAt)
+			if !again || earlier || same && l.certain {
+				leaves[who] = l
 			}
 		}
 	}
 	for address, d := range o.departed {
 		p, again := leaves[strings.ToLower(d.person)]
+		left := p.ExitedAt != nil && !p.ExitedAt.After(next.importedAt)
 		switch {
-		case slices.Contains(listed, address) || again && p.ExitedAt == nil:
+		case slices.Contains(listed, address), again && p.certain && p.ExitedAt == nil:
 			delete(o.departed, address)
-		case again:
+		case again && (p.certain || left):
 			o.departed[address] = departure{p.Email, *p.ExitedAt}
 		}
 	}

@@ -14,7 +14,8 @@ const departuresKept = 400 * 24 * time.Hour
 // replaceAddresses makes the addresses on record those of the people of a roster, and
 // of those who had an exit and are no longer listed under that address: whoever has left
 // has left. What is known of somebody besides what is listed goes with what is listed of
-// them: to another exit, or away where they have none.
+// them: to another exit, or away where they have none. To have stayed they must be listed
+// for certain.
 func replaceAddresses(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time) error {
 	for _, statement := range []struct {
 		query      string
@@ -22,7 +23,8 @@ func replaceAddresses(ctx context.Context, tx *sqlx.Tx, org int64, now time.Time
 	}{
 		{following + `
 			UPDATE person_addresses a SET exited_at = leaves_at, person = listed_as
-			FROM following f WHERE organization_id = $1 AND exited_at IS NOT NULL AND lower(a.person) = f.person`, nil},
+			FROM following f WHERE organization_id = $1 AND exited_at IS NOT NULL AND lower(a.person) = f.person
+				AND (certain OR leaves_at <= $2)`, []any{now}},
 		{`
 			DELETE FROM person_addresses a USING people p, LATERAL unnest(p.email || p.aliases) AS listed
 			WHERE a.organization_id = $1 AND p.organization_id = $1 AND a.address = lower(listed)`, nil},

@@ -64,7 +64,7 @@ func (e *ReturnedError) Error() string {
 // are listed again, with when they leave now: under whichever of their addresses, since
 // a file may know somebody by another one, and at the earliest, where several people
 // have some. An address that is handed over to somebody who was known otherwise is no
-// sign of them.
+// sign of them, and it is not certain where nobody knew whoever has it now.
 const following = `
 	WITH listed AS (
 		SELECT DISTINCT lower(address) AS address, lower(email) AS email, email AS person, coalesce(exited_at, 'infinity') AS leaves_at
@@ -73,10 +73,10 @@ const following = `
 	), known AS (
 		SELECT address, lower(person) AS person, exited_at, delisted FROM person_addresses WHERE organization_id = $1
 	), following AS (
-		SELECT DISTINCT ON (k.person) k.person, l.person AS listed_as, leaves_at
+		SELECT DISTINCT ON (k.person) k.person, l.person AS listed_as, leaves_at, own.person IS NOT NULL AS certain
 		FROM known k JOIN listed l USING (address) LEFT JOIN known own ON own.address = l.email
 		WHERE k.exited_at IS NOT NULL AND (own.person IS NULL OR own.person = k.person)
-		ORDER BY k.person, leaves_at, l.person
+		ORDER BY k.person, leaves_at, certain DESC, l.person
 	)`
 
 // compareRoster compares a roster whose people are replaced with the one whose

@@ -341,6 +341,8 @@ func TestWhoHadLeftIsKnownByWhatIsNoLongerListedOfThem(t *testing.T) {
 		"another exit, as past":          {[]Person{ann, bob(ago(grace + time.Hour))}, Failing},
 		"another exit, under an alias":   {[]Person{ann, {Email: "b.smith@example.com", ExitedAt: ago(grace + time.Hour)}}, Failing},
 		"an alias is handed over":        {[]Person{withBobs, bob(left.ExitedAt)}, Failing},
+		"an alias is a new colleague's":  {[]Person{ann, {Email: "carl@example.com", Aliases: []string{"b.smith@example.com"}}}, Failing},
+		"exited, by a new address":       {[]Person{ann, {Email: "robert@example.com", Aliases: []string{"b.smith@example.com"}, ExitedAt: ago(grace + time.Hour)}}, Failing},
 		"the same, and no longer listed": {[]Person{withBobs}, Failing},
 		"employed":                       {[]Person{ann, bob(nil)}, Passing},
 		"employed under an alias":        {[]Person{ann, {Email: "b.smith@example.com"}}, Passing},
