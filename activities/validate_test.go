@@ -75,6 +75,20 @@ func TestValidateKeepsNoCredentialsThatLackAPrivilege(t *testing.T) {
 	require.Equal(t, []string{"missing_privilege", "Read Accounts"}, []string{string(e.Code), e.Privilege})
 }
 
+// An answer that makes no sense says nothing of the credentials.
+func TestValidateKeepsWhatWasNotRefused(t *testing.T) {
+	w := setup(t, 1)
+	offer := w.offer(w.source.target().Credentials)
+	w.jamf.SetFault(faults.On("/api/v1/sites", faults.Answer(200, `{"httpStatus":500,"errors":[]}`)))
+	_, err := w.newRun().validate(w.connection, offer)
+	require.Equal(t, string(directory.Inconsistent), codeOf(err), "%v", err)
+	w.jamf.SetFault(nil)
+	_, err = w.newRun().validate(w.connection, offer)
+	require.NoError(t, err)
+	_, err = w.record.OfferedCredentials(t.Context(), w.connection.ID, offer)
+	require.ErrorIs(t, err, db.ErrNotFound, "they are the connection's own now")
+}
+
 // refuses requires that an offer is refused for the same reason however often, as
 // a worker may die before it has told, and is destroyed.
 func (w *world) refuses(offer int64) *directory.Error {
