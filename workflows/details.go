@@ -103,7 +103,7 @@ func (s *accessSyncRun) todo() string {
 
 func syncDetails(last *activities.SyncResult) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**Last sync:** number %d (%s), **%s** on %s after %s: accounts %d, added %d, changed %d, removed %d",
+	fmt.Fprintf(&b, "**Last sync:** number %d (%s), **%s** on %s after %s: %d accounts, %d added, %d changed, %d removed",
 		last.Number, last.Trigger, last.Outcome, moment(last.FinishedAt), last.FinishedAt.Sub(last.StartedAt).Round(10*time.Millisecond),
 		last.Accounts, last.Added, last.Changed, last.Removed)
 	if last.Reason != "" {
