@@ -27,8 +27,6 @@ type app struct {
 	out    io.Writer
 	err    io.Writer
 	format output.Format
-	// answered says that the one JSON document is written.
-	answered bool
 
 	openRecord   *db.DB
 	openTemporal client.Client
@@ -48,17 +46,11 @@ func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.err, format+"\n", args...)
 }
 
-// writeJSON writes the one document on standard output.
-func (a *app) writeJSON(v any) error {
-	a.answered = true
-	return output.WriteJSON(a.out, v)
-}
-
 // report shows how a command failed: as the one document on standard output, or,
-// where there is one already, on standard error.
-func (a *app) report(f *failure, brokenOff bool) {
-	if a.format == output.JSON && !brokenOff && !a.answered {
-		a.writeJSON(f)
+// where one has begun there, on standard error.
+func (a *app) report(f *failure, begun bool) {
+	if a.format == output.JSON && !begun {
+		output.WriteJSON(a.out, f)
 		return
 	}
 	a.say("Error: %s", output.CleanLines(f.Message))
@@ -237,7 +229,7 @@ func stillConnecting(name string) error {
 // done prints that something was done to a connection.
 func (a *app) done(name string, state db.State, words string) error {
 	if a.format == output.JSON {
-		return a.writeJSON(struct {
+		return output.WriteJSON(a.out, struct {
 			Connection string `json:"connection"`
 			State      string `json:"state"`
 			Message    string `json:"message"`

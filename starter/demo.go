@@ -154,7 +154,7 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 		a.out = io.Discard
 	}
 	err := a.syncDemo(ctx, simulated)
-	a.out, a.answered = out, false
+	a.out = out
 	if err != nil {
 		// What has told of it was discarded.
 		if f, ok := errors.AsType[*failure](err); ok {
@@ -167,7 +167,7 @@ func (a *app) showDemo(ctx context.Context, st *stack.Stack, simulated *simulati
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(demoView{
+		return output.WriteJSON(a.out, demoView{
 			Connection: simulated.Name, Monitors: views, TemporalUI: demoPage(st, simulated), SourceURL: simulated.BaseURL,
 		})
 	}

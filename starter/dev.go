@@ -84,7 +84,7 @@ func (a *app) dev(ctx context.Context, c stack.Config) error {
 		return err
 	}
 	if a.format == output.JSON {
-		if err := a.writeJSON(devView{st.TemporalAddress, st.UIAddress, s.Home}); err != nil {
+		if err := output.WriteJSON(a.out, devView{st.TemporalAddress, st.UIAddress, s.Home}); err != nil {
 			return errors.Join(err, st.Stop())
 		}
 	} else {

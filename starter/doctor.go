@@ -104,7 +104,7 @@ func viewCheck(c doctor.Check) (checkView, *failure) {
 
 func (a *app) printDoctor(v doctorView) error {
 	if a.format == output.JSON {
-		return a.writeJSON(v)
+		return output.WriteJSON(a.out, v)
 	}
 	var lines [][]string
 	for _, c := range v.Checks {

@@ -14,10 +14,11 @@ import (
 func TestAFailureAfterTheDocumentIsNoSecondOne(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	a := &app{out: &stdout, err: &stderr, format: output.JSON}
-	require.NoError(t, a.writeJSON(devView{Temporal: "127.0.0.1:7233"}))
+	answer := &output.Answer{Writer: &stdout}
+	a := &app{out: answer, err: &stderr, format: output.JSON}
+	require.NoError(t, output.WriteJSON(a.out, devView{Temporal: "127.0.0.1:7233"}))
 	document := stdout.String()
-	a.report(&failure{Code: codeUnexpected, Message: "Temporal ended"}, false)
+	a.report(&failure{Code: codeUnexpected, Message: "Temporal ended"}, answer.Begun)
 	require.Equal(t, document, stdout.String())
 	require.Equal(t, "Error: Temporal ended\n", stderr.String())
 }

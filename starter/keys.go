@@ -63,7 +63,7 @@ func (a *app) createKeys(file string) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(map[string]string{"keyset": file})
+		return output.WriteJSON(a.out, map[string]string{"keyset": file})
 	}
 	a.tell("Made %s. Keep a copy where the database's backups are not.", file)
 	return nil
@@ -97,7 +97,7 @@ func (a *app) rotateKeys(ctx context.Context) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(map[string]int{"resealed": resealed})
+		return output.WriteJSON(a.out, map[string]int{"resealed": resealed})
 	}
 	a.tell("Added a key to %s. All secrets, of connections and of subscriptions, are sealed with it: %d.", file, resealed)
 	return nil

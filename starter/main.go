@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -27,12 +26,16 @@ func main() {
 
 // run runs one command and returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	answer := &output.Answer{Writer: stdout}
 	a := &app{in: stdin, out: stdout, err: stderr, format: output.FormatIn(args)}
+	if a.format == output.JSON {
+		a.out = answer
+	}
 	defer a.close()
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(a.out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -46,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		f.Hint = lookForCause
 	}
 	if !f.reported {
-		a.report(f, errors.Is(err, output.ErrBrokenOff))
+		a.report(f, answer.Begun)
 	}
 	return f.exit()
 }

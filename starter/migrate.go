@@ -57,7 +57,7 @@ func (a *app) migrate(ctx context.Context, grantTo string) error {
 		}
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(migrateView{applied, grantTo})
+		return output.WriteJSON(a.out, migrateView{applied, grantTo})
 	}
 	a.tell("Applied %s; the schema is up to date.", counted(applied, "migration"))
 	if grantTo != "" {

@@ -33,7 +33,7 @@ func (a *app) monitors(ctx context.Context, name string, check bool) error {
 		return err
 	}
 	if a.format == output.JSON {
-		err = a.writeJSON(views)
+		err = output.WriteJSON(a.out, views)
 	} else {
 		err = a.printMonitors(views, 0)
 	}

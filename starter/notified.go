@@ -34,7 +34,7 @@ func (a *app) notifyList(ctx context.Context) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(views(subscriptions, viewSubscription))
+		return output.WriteJSON(a.out, views(subscriptions, viewSubscription))
 	}
 	if len(subscriptions) == 0 {
 		a.tell("Nobody is told anything yet. `starter notify add NAME` changes that.")
@@ -111,7 +111,7 @@ func (a *app) notifyTest(ctx context.Context, name string) error {
 			Hint: "check the webhook's URL, and that this machine's worker may reach it; `starter notify remove` and `add` change the URL"}
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(viewDelivery(delivery))
+		return output.WriteJSON(a.out, viewDelivery(delivery))
 	}
 	a.tell("Delivered to %s as message %s.", name, id)
 	return nil
@@ -150,7 +150,7 @@ func (a *app) notifyDeliveries(ctx context.Context, name string, limit int) erro
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(views(deliveries, viewDelivery))
+		return output.WriteJSON(a.out, views(deliveries, viewDelivery))
 	}
 	return output.WriteTable(a.out, []output.Column{output.Col("At", 20), output.Col("About", 16), output.Col("Kind", 16), output.Col("Outcome", 9), output.Col("Tries", 5), output.Col("Error", 30)},
 		rows(deliveries, func(d db.Delivery) []string {

@@ -94,7 +94,7 @@ func (a *app) notifyAdd(ctx context.Context, name string, o notifyOptions) error
 		if made {
 			v.Secret = n.Webhook.Secret
 		}
-		return a.writeJSON(v)
+		return output.WriteJSON(a.out, v)
 	}
 	a.tell("%s is told about the connections of organization %s. `starter notify test %s` tries it.", name, n.Organization, name)
 	if made {
@@ -177,7 +177,7 @@ func (a *app) notifyRemove(ctx context.Context, name string) error {
 		}
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(map[string]any{"subscription": name, "removed": true})
+		return output.WriteJSON(a.out, map[string]any{"subscription": name, "removed": true})
 	}
 	a.tell("Removed %s.", name)
 	return nil

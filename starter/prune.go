@@ -77,7 +77,7 @@ func (a *app) prune(ctx context.Context, olderThan string, dryRun bool) error {
 		views = append(views, prunedView{c.Name, p.Accounts, p.Changes, p.Syncs, p.Outcomes})
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(views)
+		return output.WriteJSON(a.out, views)
 	}
 	if dryRun {
 		a.say("This would be removed:")

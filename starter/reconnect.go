@@ -136,7 +136,7 @@ func (a *app) showLinkToken(ctx context.Context, record *db.DB, c db.Connection,
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(struct {
+		return output.WriteJSON(a.out, struct {
 			Connection string `json:"connection"`
 			State      string `json:"state"`
 			LinkToken  string `json:"link_token"`

@@ -115,6 +115,6 @@ func (a *app) helped(root *cobra.Command) {
 		var text bytes.Buffer
 		cmd.SetOut(&text)
 		asText(cmd, args)
-		a.writeJSON(helpView{cmd.CommandPath(), text.String()})
+		output.WriteJSON(a.out, helpView{cmd.CommandPath(), text.String()})
 	})
 }

@@ -100,7 +100,7 @@ func (a *app) importStaff(ctx context.Context, file, organization string, accept
 		}
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(map[string]any{
+		return output.WriteJSON(a.out, map[string]any{
 			"organization": organization, "people": len(people), "with_exit": left,
 			"added": change.Added, "removed": change.Removed, "removed_with_exit": change.RemovedWithExit, "returned": change.Returned(),
 			"judged": judged.Evaluated, "waiting": judged.Waiting,
@@ -181,7 +181,7 @@ func (a *app) listStaff(ctx context.Context, organization string) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(views(r.People, viewPerson))
+		return output.WriteJSON(a.out, views(r.People, viewPerson))
 	}
 	a.tell("Imported %s.", ago(r.ImportedAt))
 	return output.WriteTable(a.out, []output.Column{output.Col("E-mail", 26), output.Col("Name", 18), output.Col("Exited", 20), output.Col("Aliases", 12)},

@@ -43,7 +43,7 @@ func (a *app) status(ctx context.Context, name string) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(v)
+		return output.WriteJSON(a.out, v)
 	}
 	printStatus(a.out, v)
 	return nil

@@ -37,7 +37,7 @@ func (a *app) showSynced(ctx context.Context, name string, number int) error {
 			v.Error, v.Message, v.Hint = failed.Code, failed.Message, failed.Hint
 			failed.reported = true
 		}
-		if err := a.writeJSON(v); err != nil {
+		if err := output.WriteJSON(a.out, v); err != nil {
 			return err
 		}
 	} else if failed == nil {

@@ -36,7 +36,7 @@ func (a *app) syncs(ctx context.Context, name string, limit int) error {
 		return err
 	}
 	if a.format == output.JSON {
-		return a.writeJSON(views(syncs, viewSync))
+		return output.WriteJSON(a.out, views(syncs, viewSync))
 	}
 	return output.WriteTable(a.out, []output.Column{output.Col("Nr", 6), output.Col("Trigger", 9), output.Col("Outcome", 8), output.Col("Finished", 20), output.Col("Accts", 7), output.Col("+", 5), output.Col("~", 5), output.Col("-", 5), output.Col("Reason", 24)},
 		rows(syncs, func(s db.Sync) []string {

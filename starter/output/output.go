@@ -4,7 +4,6 @@ package output
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -49,6 +48,20 @@ func (f *Format) String() string { return string(*f) }
 // Type implements pflag.Value.
 func (f *Format) Type() string { return "format" }
 
+// Answer is standard output where it is to be one document.
+type Answer struct {
+	io.Writer
+	// Begun says that there is something of one: another after it would be no answer.
+	Begun bool
+}
+
+// Write implements io.Writer.
+func (a *Answer) Write(b []byte) (n int, err error) {
+	n, err = a.Writer.Write(b)
+	a.Begun = a.Begun || n > 0
+	return n, err
+}
+
 // WriteJSON writes one JSON document.
 func WriteJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
@@ -56,10 +69,6 @@ func WriteJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
-
-// ErrBrokenOff is returned when a document has begun and will not end: another
-// one after it would be no answer.
-var ErrBrokenOff = errors.New("the output breaks off")
 
 // StreamJSON writes one JSON array, element by element as they come.
 func StreamJSON[T any](w io.Writer, elements iter.Seq2[T, error]) error {
@@ -74,7 +83,7 @@ func StreamJSON[T any](w io.Writer, elements iter.Seq2[T, error]) error {
 			_, err = fmt.Fprintf(w, "%s%s", separator, content)
 		}
 		if err != nil && separator == next {
-			return fmt.Errorf("%w: %w", ErrBrokenOff, err)
+			return fmt.Errorf("the output breaks off: %w", err)
 		}
 		if err != nil {
 			return err
