@@ -75,8 +75,7 @@ func words(n db.Notice) string {
 	d := n.Details
 	switch n.Kind {
 	case db.NoticeHeld:
-		return fmt.Sprintf("Sync %d of %[2]s is held: %[3]s. `starter changes %[2]s --held` says whom; if that is right: `starter resync %[2]s --accept-removals`",
-			d.Sync, n.Connection, d.Reason)
+		return fmt.Sprintf("Sync %d of %s is held: %s. %s", d.Sync, n.Connection, d.Reason, db.AttentionHeld.Remedy(n.Connection))
 	case db.NoticeMonitor:
 		return monitorWords(n)
 	case db.NoticeState:

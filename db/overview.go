@@ -6,55 +6,9 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 )
-
-// Attention is why a connection needs a person.
-type Attention string
-
-const (
-	// AttentionNone is a connection that needs nobody.
-	AttentionNone Attention = ""
-	// AttentionReconnect: its credentials were rejected.
-	AttentionReconnect Attention = "reconnect"
-	// AttentionCancelled: it is paused because its workflow was cancelled.
-	AttentionCancelled Attention = "cancelled"
-	// AttentionHeld: its last sync waits for a person to accept it.
-	AttentionHeld Attention = "held"
-	// AttentionLate: its next sync should have begun by now, or its first
-	// have ended.
-	AttentionLate Attention = "late"
-	// AttentionFailed: its last sync failed.
-	AttentionFailed Attention = "failed"
-	// AttentionMonitors: a monitor fails.
-	AttentionMonitors Attention = "monitors"
-)
-
-// byUrgency is every Attention, the most urgent first. One that is cancelled
-// does nothing by itself: to accept what is held, say, would hide that.
-var byUrgency = []Attention{AttentionReconnect, AttentionCancelled, AttentionHeld, AttentionLate, AttentionFailed, AttentionMonitors, AttentionNone}
-
-// lateAfter is how late a sync may be before that is worth a word.
-const lateAfter = 5 * time.Minute
-
-// connectingTime is how long a connection may be connecting. Most are for some
-// seconds; to read a million users through Truto, at its rate, takes an hour.
-const connectingTime = time.Hour
-
-// Late is how late a connection's next sync is, or the end of its first while
-// it is connecting; 0 unless that is worth a word.
-func (c Connection) Late(now time.Time) time.Duration {
-	due := c.NextSyncAt
-	if c.State == Connecting {
-		due = new(c.CreatedAt.Add(connectingTime))
-	}
-	if due == nil || now.Sub(*due) <= lateAfter {
-		return 0
-	}
-	return now.Sub(*due)
-}
 
 // Overview is a connection with what became of it lately.
 type Overview struct {
@@ -122,27 +76,6 @@ func (d *DB) overviews(ctx context.Context, name string) ([]Overview, error) {
 		return cmp.Compare(slices.Index(byUrgency, a.Attention), slices.Index(byUrgency, b.Attention))
 	})
 	return overviews, nil
-}
-
-func (o Overview) attention(now time.Time) Attention {
-	failing := func(m Monitor) bool { return m.State == Failing }
-	switch {
-	case o.State == Disconnected:
-		return AttentionNone
-	case o.State == NeedsReconnect:
-		return AttentionReconnect
-	case o.State == Paused && o.Cancelled:
-		return AttentionCancelled
-	case o.LastSync != nil && o.LastSync.Outcome == Held:
-		return AttentionHeld
-	case o.Late(now) > 0:
-		return AttentionLate
-	case o.LastSync != nil && o.LastSync.Outcome == Failed:
-		return AttentionFailed
-	case slices.ContainsFunc(o.Monitors, failing):
-		return AttentionMonitors
-	}
-	return AttentionNone
 }
 
 func namedConnections(ctx context.Context, tx *sqlx.Tx, name string) ([]Connection, error) {

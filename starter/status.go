@@ -126,8 +126,8 @@ func printStatus(w io.Writer, v statusView) {
 	}
 	line("Connection", "%s (organization %s)", v.Connection, v.Organization)
 	line("State", "%s", v.State)
-	if todo := remedies[v.Attention]; todo != "" {
-		line("What to do", todo, v.Connection)
+	if todo := db.Attention(v.Attention).Remedy(v.Connection); todo != "" {
+		line("What to do", "%s", todo)
 	}
 	if v.Reason != "" {
 		line("Reason", "%s", v.Reason)
@@ -156,16 +156,6 @@ func printStatus(w io.Writer, v statusView) {
 	for _, l := range v.Limitations {
 		line("Not read", "%s", l)
 	}
-}
-
-// remedies are what a person is to do about a connection, by its db.Attention.
-var remedies = map[string]string{
-	string(db.AttentionReconnect): "`starter reconnect %s`",
-	string(db.AttentionCancelled): "`starter resume %s`",
-	string(db.AttentionHeld):      "`starter changes %[1]s --held` says whom it would take; if that is right: `starter resync %[1]s --accept-removals`",
-	string(db.AttentionLate):      "`starter doctor %s` says why no sync comes",
-	string(db.AttentionFailed):    "`starter doctor %s` says what is wrong; it is tried again by itself",
-	string(db.AttentionMonitors):  "`starter monitors %s` says who does not pass",
 }
 
 // signingIn is how people log in, in words.

@@ -75,8 +75,7 @@ func syncFailure(c db.Connection, s db.Sync) *failure {
 	case db.Applied:
 		return nil
 	case db.Held:
-		return &failure{Code: codeHeld, Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, c.Name, s.Reason),
-			Hint: fmt.Sprintf("`starter changes %[1]s --held` says whom; if that is right, accept it: `starter resync %[1]s --accept-removals`", c.Name)}
+		return &failure{Code: codeHeld, Message: fmt.Sprintf("sync %d of %s is held: %s", s.Number, c.Name, s.Reason), Hint: db.AttentionHeld.Remedy(c.Name)}
 	default:
 		return &failure{
 			Code: contractCode(s.Error), Message: fmt.Sprintf("sync %d of %s failed: %s", s.Number, c.Name, s.Reason),

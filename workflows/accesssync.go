@@ -421,6 +421,9 @@ func (s *accessSyncRun) endConnection(ctx workflow.Context) error {
 			return err
 		}
 		err := workflow.Await(ctx, func() bool { return s.reconnecting == 0 && workflow.AllHandlersFinished(ctx) })
+		if s.disconnectSignal().channel(ctx).Len() > 0 && hearsToTheEnd(ctx) {
+			s.hearDisconnect(ctx)
+		}
 		if err != nil || !s.accepted && s.disconnect.Erase == erase {
 			return err
 		}

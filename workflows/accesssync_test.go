@@ -845,6 +845,7 @@ func TestADisconnectIsNotLostWhenTheWorkflowIsCancelledToo(t *testing.T) {
 			cancel(b, func() { require.NoError(t, b.client.CancelWorkflow(t.Context(), run.GetID(), "")) })
 			_ = run.Get(t.Context(), nil) // cancelled, or ended before that was heard
 			require.NotEmpty(t, b.stage.disconnects)
+			b.keep("disconnected-and-cancelled-"+strings.ReplaceAll(name, " ", "-"), run.GetID(), run.GetRunID())
 		})
 	}
 }
@@ -915,12 +916,14 @@ func TestMessagesWaitWhileADisconnectedConnectionIsReconnected(t *testing.T) {
 				require.Equal(t, string(directory.CredentialsRejected), typeOf(err))
 				require.NoError(t, run.Get(t.Context(), nil))
 				require.Empty(t, b.stage.fetched())
+				b.keep("refused-after-a-disconnect", run.GetID(), run.GetRunID())
 				return
 			}
 			require.NoError(t, err)
 			require.Len(t, b.stage.fetched(), 1)
 			b.eventually(func() bool { return b.status().State == db.Paused }, "the pause counts")
 			require.Empty(t, b.stage.disconnects)
+			b.keep("reconnected-after-a-disconnect", run.GetID(), run.GetRunID())
 		})
 	}
 }

@@ -71,7 +71,7 @@ func (s *accessSyncRun) details() string {
 	if s.in.Failures > 0 {
 		fmt.Fprintf(&b, "**Failed** (%d in a row): %s\n\n", s.in.Failures, s.in.Reason)
 	}
-	if todo := s.todo(); todo != "" {
+	if todo := s.attention().Remedy(s.in.Connection.Name); todo != "" {
 		fmt.Fprintf(&b, "**What to do:** %s\n\n", todo)
 	}
 	if s.in.LastSync != nil {
@@ -82,22 +82,21 @@ func (s *accessSyncRun) details() string {
 	return b.String()
 }
 
-// todo is what a person has to do for the connection to be well, if anything.
-func (s *accessSyncRun) todo() string {
-	name := s.in.Connection.Name
+// attention is why the connection needs a person, as far as its workflow knows.
+func (s *accessSyncRun) attention() db.Attention {
 	switch last := s.in.LastSync; {
 	case s.disconnect != nil:
-		return ""
+		return db.AttentionNone
 	case s.in.Rejected:
-		return fmt.Sprintf("give it credentials that are accepted: `starter reconnect %s`", name)
+		return db.AttentionReconnect
 	case last != nil && last.Outcome == db.Held:
-		return fmt.Sprintf("`starter changes %[1]s --held` says whom it would take; if that is right, `starter resync %[1]s --accept-removals`", name)
+		return db.AttentionHeld
 	case last != nil && last.Outcome == db.Failed:
-		return fmt.Sprintf("see what stands in the way: `starter doctor %s`; it is tried again by itself", name)
+		return db.AttentionFailed
 	case last != nil && worst(last.Monitors) == db.Failing:
-		return fmt.Sprintf("look at who fails a monitor: `starter monitors %s`", name)
+		return db.AttentionMonitors
 	default:
-		return ""
+		return db.AttentionNone
 	}
 }
 

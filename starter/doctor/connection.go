@@ -138,8 +138,7 @@ func (e *examination) examineLastSync(o db.Overview) {
 	words := fmt.Sprintf("number %d at %s", s.Number, s.FinishedAt.UTC().Format(time.RFC3339))
 	switch s.Outcome {
 	case db.Held:
-		e.fail(checkLastSync, s.Error, fmt.Sprintf("`starter changes %[1]s --held` says whom it would take; if that is right, `starter resync %[1]s --accept-removals`", o.Name),
-			"%s is held: %s", words, s.Reason)
+		e.fail(checkLastSync, s.Error, db.AttentionHeld.Remedy(o.Name), "%s is held: %s", words, s.Reason)
 	case db.Failed:
 		e.fail(checkLastSync, s.Error, "see the lines below; once they are ok, `starter resync "+o.Name+"`", "%s failed: %s", words, s.Reason)
 	default:
