@@ -177,11 +177,11 @@ func (m enabledMonitor) conclude(found map[MonitorState]judgement, vacuous strin
 	case present == 0:
 		is.State, is.Reason = NotEvaluable, "the last sync found no human account"
 	case is.Failing > 0:
-		is.State, is.Reason = Failing, fmt.Sprintf("%d of %d accounts fail", is.Failing, judged)
+		is.State, is.Reason = Failing, fmt.Sprintf("fails for %d of %d accounts", is.Failing, judged)
 	case is.Due > 0:
-		is.State, is.Reason = Due, fmt.Sprintf("%d of %d accounts are in their grace period", is.Due, judged)
+		is.State, is.Reason = Due, fmt.Sprintf("a grace period has not ended for %d of %d accounts", is.Due, judged)
 	case is.NotEvaluable > 0:
-		is.State, is.Reason = NotEvaluable, fmt.Sprintf("%d of %d accounts cannot be evaluated", is.NotEvaluable, judged)
+		is.State, is.Reason = NotEvaluable, fmt.Sprintf("cannot be evaluated for %d of %d accounts", is.NotEvaluable, judged)
 	default:
 		is.State, is.Reason = Passing, m.unjudged()
 	}
@@ -197,14 +197,14 @@ func (m enabledMonitor) unjudged() string {
 	}
 	var unjudged []string
 	if m.Groups > 0 {
-		unjudged = append(unjudged, fmt.Sprintf("members of %d directory groups have no account here, and are not judged", m.Groups))
+		unjudged = append(unjudged, fmt.Sprintf("members of directory groups (%d) have no account here, and are not judged", m.Groups))
 	}
 	if m.InternalGroups > 0 && (m.SignOn == nil || *m.SignOn) {
 		signOn := "with single sign-on"
 		if m.SignOn == nil {
 			signOn = "if single sign-on is on, which is unknown,"
 		}
-		unjudged = append(unjudged, fmt.Sprintf("%s members of %d account groups may have no account here, and are not judged", signOn, m.InternalGroups))
+		unjudged = append(unjudged, fmt.Sprintf("%s members of account groups (%d) may have no account here, and are not judged", signOn, m.InternalGroups))
 	}
 	return strings.Join(unjudged, "; ")
 }

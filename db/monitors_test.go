@@ -162,7 +162,7 @@ func TestMonitorShowsItsWorst(t *testing.T) {
 	}
 	m := r.monitors(c)[AccessRemovedOnExit]
 	require.Equal(t, Monitor{
-		Code: AccessRemovedOnExit, State: Failing, Reason: "1 of 4 accounts fail", Sync: 4, EvaluatedAt: start,
+		Code: AccessRemovedOnExit, State: Failing, Reason: "fails for 1 of 4 accounts", Sync: 4, EvaluatedAt: start,
 		Passing: 1, Due: 1, Failing: 1, NotEvaluable: 1,
 	}, m)
 	findings := r.findings(c, AccessRemovedOnExit)
@@ -241,7 +241,7 @@ func TestAPassSaysWhomItDoesNotSpeakOf(t *testing.T) {
 	group := account("g", of(directory.DirectoryGroup))
 	r.sync(c, account("1"), group)
 	for _, m := range r.monitors(c) {
-		require.Equal(t, []any{Passing, "members of 1 directory groups have no account here, and are not judged"}, []any{m.State, m.Reason})
+		require.Equal(t, []any{Passing, "members of directory groups (1) have no account here, and are not judged"}, []any{m.State, m.Reason})
 	}
 	r.sync(c, account("1"))
 	for _, m := range r.monitors(c) {
@@ -558,9 +558,9 @@ func TestAPassSaysWhoComesBySingleSignOn(t *testing.T) {
 		signOn *directory.SingleSignOn
 		says   string
 	}{
-		"on":      {&directory.SingleSignOn{Enabled: true}, "with single sign-on members of 2 account groups may have no account here, and are not judged"},
+		"on":      {&directory.SingleSignOn{Enabled: true}, "with single sign-on members of account groups (2) may have no account here, and are not judged"},
 		"off":     {&directory.SingleSignOn{}, ""},
-		"unknown": {nil, "if single sign-on is on, which is unknown, members of 2 account groups may have no account here, and are not judged"},
+		"unknown": {nil, "if single sign-on is on, which is unknown, members of account groups (2) may have no account here, and are not judged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

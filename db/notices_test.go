@@ -148,7 +148,7 @@ func TestAMonitorIsToldWhenItsStateIsAnother(t *testing.T) {
 	require.Empty(t, r.news("hook", func() { r.sync(c, account("1"), account("2")) }))
 	require.Empty(t, r.news("hook", func() { r.sync(c, account("1")) }), "the state is the same")
 	failing := account("1", func(u *directory.User) { u.MFA = directory.MFADisabled })
-	require.Equal(t, []string{"monitor.state JAMF_USER_MFA_ENABLED passing>failing 1 of 1 accounts fail"}, r.news("hook", func() {
+	require.Equal(t, []string{"monitor.state JAMF_USER_MFA_ENABLED passing>failing fails for 1 of 1 accounts"}, r.news("hook", func() {
 		users := []directory.User{failing}
 		key, _ := r.stage(c, summary(users), users)
 		for range 2 {

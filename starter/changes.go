@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +22,9 @@ func newChanges(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "changes NAME",
 		Short: "List what the syncs found different, oldest first",
+		Long: `The changes of a sync appear all at once, with the time at which it finished.
+Whoever polls asks since the "at" of the last change seen, which comes again, and
+not since the last time of asking: a sync may just have been recording then.`,
 		Example: `  starter changes acme
   starter changes acme --since 2026-11-01
   starter changes acme --since 7d -o json
@@ -75,6 +82,28 @@ func (a *app) printChanges(changes iter.Seq2[db.Change, error]) error {
 			}
 			return []string{fmt.Sprint(c.Sync), when(&c.At), fmt.Sprintf("%s (%s %s)", c.Username, c.Kind, c.ID), c.Change, before, after}
 		}))
+}
+
+// facts is the before or after of a change in one line.
+func facts(content json.RawMessage) string {
+	var m map[string]any
+	if err := json.Unmarshal(content, &m); err != nil {
+		return string(content)
+	}
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf("%s: %v", key, m[key]))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// fact is one of the facts of a change, by its name.
+func fact(content json.RawMessage, key string) string {
+	var m map[string]any
+	if err := json.Unmarshal(content, &m); err != nil || m[key] == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: %v", key, m[key])
 }
 
 func parseSince(since string) (time.Time, error) {

@@ -259,6 +259,7 @@ func (st *stage) measureAccounts(t *testing.T) {
 		s, a := st.watched(t, c.config)
 		s.jamf.Demo(c.accounts)
 		s.connect("--every", "24h")
+		st.rest(t)
 		var best, floor time.Duration
 		for range rounds {
 			a.take()
