@@ -74,7 +74,7 @@ var trutoChanges = []func(*trutoSource, *rand.Rand, *trutotest.User){
 		u.MFA = []*bool{new(true), new(true), new(false), nil}[r.IntN(4)]
 	},
 	func(_ *trutoSource, r *rand.Rand, u *trutotest.User) {
-		u.Roles = [][]string{{"Administrator"}, {"ADMINISTRATOR", "Auditor"}, {"Site admins"}, {"Auditor"}, {"Custom"}, {"Device Owner"}, {}, nil}[r.IntN(8)]
+		u.Roles = [][]string{{"Administrator"}, {"ADMINISTRATOR", "Auditor"}, {"Site admins"}, {"Auditor"}, {"Custom"}, {"User"}, {}, nil}[r.IntN(8)]
 	},
 	func(s *trutoSource, r *rand.Rand, u *trutotest.User) {
 		u.Groups = [][]string{{"Help Desk"}, {"Packagers", "Help Desk"}, {}, nil}[r.IntN(4)]

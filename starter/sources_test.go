@@ -130,7 +130,7 @@ func (b *behindTruto) move(id, email string) {
 func (b *behindTruto) promote(id string) {
 	b.truto.UpdateUser(id, func(u *trutotest.User) { u.Roles = []string{"Administrator"} })
 }
-func (b *behindTruto) endUser(who string) { addToTruto(b.truto, who, "Device Owner") }
+func (b *behindTruto) endUser(who string) { addToTruto(b.truto, who, "User") }
 func (b *behindTruto) fill(n int)         { b.truto.Demo(n) }
 func (b *behindTruto) slip(f func()) {
 	b.truto.SetFault(doing(func(r *http.Request) bool { return r.URL.Query().Get("next_cursor") != "" }, f))

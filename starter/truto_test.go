@@ -47,7 +47,7 @@ func TestTrutoTellsWhoHasASecondFactor(t *testing.T) {
 	for _, u := range truto.Users() {
 		truto.UpdateUser(u.ID, func(u *trutotest.User) { u.MFA = new(true) })
 	}
-	truto.AddUser(trutotest.User{Username: username("owner"), Roles: []string{"Device Owner"}})
+	truto.AddUser(trutotest.User{Username: username("owner"), Roles: []string{"User"}})
 	doc := s.connectViaTruto()
 	require.Equal(t, "passing", s.monitor(mfaEnabled).State)
 	require.Equal(t, 3, doc.Sync.Accounts)

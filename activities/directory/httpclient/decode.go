@@ -5,12 +5,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Decode decodes the body of a response: one JSON value of any size. It is as
-// lenient as encoding/json, in less than half the time.
+// Decode decodes the body of a response: one JSON value of any size. A name counts
+// in its exact spelling, and one that comes twice in an object is an error: which of
+// two contradictory values is meant nobody could tell.
 func Decode(body []byte, into any) error {
-	return json.Unmarshal(body, into,
-		json.MatchCaseInsensitiveNames(true),
-		jsontext.AllowDuplicateNames(true),
-		jsontext.AllowInvalidUTF8(true),
-	)
+	return json.Unmarshal(body, into, jsontext.AllowInvalidUTF8(true))
 }

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Request is one request to a Client's server.
@@ -36,7 +37,7 @@ func (r *Response) IsHTML() bool {
 	return bytes.HasPrefix(bytes.TrimSpace(body[:min(len(body), 512)]), []byte("<"))
 }
 
-// Describe says in words what was answered, without its body.
+// Describe says in words what was answered, and quotes nothing of it.
 func (r *Response) Describe() string {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
@@ -44,6 +45,8 @@ func (r *Response) Describe() string {
 		kind = "text/html"
 	case err != nil:
 		kind = "without a content type"
+	case !slices.Contains([]string{"application/json", "application/problem+json", "application/xml", "text/plain", "text/xml"}, kind):
+		kind = "of another content type"
 	}
 	return fmt.Sprintf("HTTP %d %s", r.Status, kind)
 }

@@ -324,7 +324,7 @@ func TestErrorsHoldNoData(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, body := range []string{`{"username":"jane.doe"`, `<p>jane.doe</p>`, `{"totalCount":"jane.doe"}`, `{"error":"jane.doe"}`} {
-				b.server.SetFault(faults.On("/", faults.Answer(status, body, "X-Data", "jane.doe")))
+				b.server.SetFault(faults.On("/", faults.Answer(status, body, "X-Data", "jane.doe", "Content-Type", "application/jane.doe")))
 				_, err := read(t, b.source(t), "")
 				text := fmt.Sprintf("%v %+v", err, err)
 				if directory.AsError(err) == nil || strings.Contains(text, "jane.doe") || strings.Contains(text, token.Value) {

@@ -3,6 +3,7 @@ package jamf
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"jamf-access-review/activities/directory"
 )
@@ -58,20 +59,40 @@ func (s *source) finder(ctx context.Context, kind directory.Kind) (finder, error
 	}
 }
 
-// groupFinder reads the list whole, and asks by id for what is not on it.
+// groupFinder reads the list whole, and asks by id for what is not on it. That it is
+// gone counts where something that is listed answers by id.
 func (s *source) groupFinder(ctx context.Context) (finder, error) {
 	groups, err := s.loadGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
+	known := sync.OnceValue(func() error {
+		if len(groups.list) == 0 {
+			return nil
+		}
+		group, err := s.group(ctx, groups.list[0].id, groups.classic)
+		return agrees(group != nil, err)
+	})
 	return func(ctx context.Context, id string) (bool, error) {
 		i := slices.IndexFunc(groups.list, func(g accountGroup) bool { return g.id == id })
 		if i >= 0 {
 			return groups.list[i].directory, nil
 		}
 		group, err := s.group(ctx, id, groups.classic)
-		return group != nil && group.directory, err
+		if group != nil || err != nil {
+			return group != nil && group.directory, err
+		}
+		return false, known()
 	}, nil
+}
+
+// agrees makes sure that something which is listed answers by its id as well: where
+// nothing does, a 404 says nothing of anything else.
+func agrees(there bool, err error) error {
+	if err == nil && !there {
+		return inconsistent("an entry answers HTTP 404 although it is listed")
+	}
+	return err
 }
 
 // clientFinder does so, too.
@@ -80,11 +101,18 @@ func (s *source) clientFinder(ctx context.Context) (finder, error) {
 	if err != nil {
 		return nil, err
 	}
+	known := sync.OnceValue(func() error { // there is one, or there is an error, see present
+		return agrees(answers[clientRow](ctx, s, clientsEndpoint, string(clients[0].ID)))
+	})
 	return func(ctx context.Context, id string) (bool, error) {
 		if slices.ContainsFunc(clients, func(c clientRow) bool { return string(c.ID) == id }) {
 			return true, nil
 		}
-		return answers[clientRow](ctx, s, clientsEndpoint, id)
+		there, err := answers[clientRow](ctx, s, clientsEndpoint, id)
+		if there || err != nil {
+			return there, err
+		}
+		return false, known()
 	}, nil
 }
 
@@ -153,8 +181,8 @@ func (s *source) classicFinder(ctx context.Context, list func(context.Context) (
 	}
 	return func(ctx context.Context, id string) (bool, error) {
 		there, err := find(ctx, id)
-		if !there && err == nil && listed[id] {
-			err = inconsistent("an entry answers HTTP 404 although it is listed")
+		if listed[id] {
+			err = agrees(there, err)
 		}
 		return there, err
 	}, nil

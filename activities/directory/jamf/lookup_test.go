@@ -94,11 +94,25 @@ func TestLookupDoesNotTrustA404Alone(t *testing.T) {
 			equal(t, lookup(t, b, identity(directory.Account, 5), identity(directory.EndUser, 5), identity(directory.APIClient, 2)), 3)
 		})
 	}
-	b := setup(t, jamftest.Config{Release: new(jamftest.ClassicOnly())})
-	b.server.Demo(10)
-	b.server.SetFault(faults.On("/JSSResource/accounts/userid/", jamftest.HTML(404, "Not Found")))
-	_, err := b.source(t).Lookup(t.Context(), []directory.Identity{identity(directory.Account, 5)})
-	wantCode(t, err, directory.Inconsistent)
+	for name, c := range map[string]struct {
+		release jamftest.Release
+		path    string
+		id      directory.Identity
+	}{
+		"no Classic account details": {jamftest.ClassicOnly(), "/JSSResource/accounts/userid/", identity(directory.Account, 5)},
+		"no Classic group details":   {jamftest.ClassicOnly(), "/JSSResource/accounts/groupid/", identity(directory.DirectoryGroup, 999)},
+		"no group details":           {jamftest.Modern(), "/api/v1/account-groups/", identity(directory.DirectoryGroup, 999)},
+		"no client details":          {jamftest.Modern(), "/api/v1/api-integrations/", identity(directory.APIClient, 999)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, jamftest.Config{Release: &c.release})
+			b.server.Demo(10)
+			b.server.SetFault(faults.On(c.path, jamftest.HTML(404, "Not Found")))
+			_, err := b.source(t).Lookup(t.Context(), []directory.Identity{c.id})
+			wantCode(t, err, directory.Inconsistent)
+		})
+	}
 }
 
 // The list that is asked again may be the same that left somebody out: only who

@@ -65,7 +65,7 @@ func readPages[T row](ctx context.Context, s *source, ep endpoint, at *progress,
 		return settled[T](ctx, s, ep, at)
 	}
 	next := at.Done / at.Size
-	pages := (*at.Total + at.Size - 1) / at.Size
+	pages := (*at.Total-1)/at.Size + 1 // which no total can make overflow
 	if err := inOrder(ctx, pages-next, s.parallel, func(ctx context.Context, i int) (listing[T], error) {
 		return fetchPage[T](ctx, s, ep, next+i, at.Size)
 	}, take); err != nil {
@@ -138,6 +138,9 @@ func readUntold[T row](ctx context.Context, s *source, ep endpoint, at *progress
 // pages are no longer where they were. Behind the last one there is nothing,
 // or the total was too low.
 func settled[T row](ctx context.Context, s *source, ep endpoint, at *progress) error {
+	if at.Done != *at.Total {
+		return inconsistent("%s was read to entry %d of %d", ep.path, at.Done, *at.Total)
+	}
 	type place struct {
 		index int
 		id    string // "" past the end

@@ -91,7 +91,7 @@ func (s *source) inspect(ctx context.Context) (directory.Token, error) {
 	case found.Integration == "":
 		return token, notTruto("it does not say which integration the integrated account is of; it has to be Jamf")
 	case !strings.Contains(strings.ToLower(string(found.Integration)), "jamf"):
-		return token, unusable("the integrated account is of the integration %q and not of Jamf: give the id of a Jamf account", found.Integration)
+		return token, unusable("the integrated account is of the integration %.60q and not of Jamf: give the id of a Jamf account", found.Integration)
 	case found.Account.Blocked == "true":
 		return token, blocked()
 	}

@@ -38,16 +38,19 @@ func TestRowsMayBeBareOrFull(t *testing.T) {
 	}
 }
 
-func TestRolesWithoutANameRuleNobodyOut(t *testing.T) {
+func TestOnlyWordsForEndUsersRuleAnybodyOut(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
-		`[{"id":"7"}]`:                     "",
-		`[{"name":"Viewer"},{"name":"x"}]`: leftOutNoAdmin,
-		`[{"name":"SYSADMIN"}]`:            "",
-		`[],"groups":[]`:                   leftOutNoRole,
-		`[]`:                               "", // groups may be why
-		`[],"groups":null`:                 "",
-		`null`:                             "",
+		`[{"id":"7"}]`: "",
+		`[{"name":"User"},{"name":" END_USER "}]`: leftOutNoAdmin,
+		`[{"name":"User"},{"name":"SYSADMIN"}]`:   "",
+		`[{"name":"Full Access"}]`:                "",
+		`[{"name":"auditor "}]`:                   "",
+		`[{"name":"Viewer"}]`:                     "",
+		`[],"groups":[]`:                          leftOutNoRole,
+		`[]`:                                      "", // groups may be why
+		`[],"groups":null`:                        "",
+		`null`:                                    "",
 	} {
 		var r row
 		if err := json.Unmarshal([]byte(`{"roles":`+raw+`}`), &r); err != nil {

@@ -40,7 +40,7 @@ func TestLookupTellsWhoIsGone(t *testing.T) {
 		"removed":       func(s *trutotest.Server) { s.RemoveUser("1") },
 		"deleted":       func(s *trutotest.Server) { s.UpdateUser("1", func(u *trutotest.User) { u.Status = "deleted" }) },
 		"no role left":  func(s *trutotest.Server) { s.UpdateUser("1", func(u *trutotest.User) { u.Roles = []string{} }) },
-		"no admin role": func(s *trutotest.Server) { s.UpdateUser("1", func(u *trutotest.User) { u.Roles = []string{"Owner"} }) },
+		"no admin role": func(s *trutotest.Server) { s.UpdateUser("1", func(u *trutotest.User) { u.Roles = []string{"User"} }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -73,7 +73,7 @@ func secondFactor(word httpclient.Text) directory.MFA {
 // roleName returns the word that Jamf Pro's own pages have for a role; other
 // words are kept.
 func roleName(role reference) string {
-	switch strings.ToLower(strings.NewReplacer("_", " ", "-", " ").Replace(string(role.Name))) {
+	switch normalized(role) {
 	case "administrator":
 		return directory.Administrator
 	case "auditor":
@@ -84,6 +84,11 @@ func roleName(role reference) string {
 		return "Custom"
 	}
 	return plainName(role)
+}
+
+// normalized is the name of a role by which it is recognised.
+func normalized(role reference) string {
+	return strings.TrimSpace(strings.ToLower(strings.NewReplacer("_", " ", "-", " ").Replace(string(role.Name))))
 }
 
 // plainName names what has no name by its id, so that it does not vanish.

@@ -49,18 +49,14 @@ func (r *reading) run(ctx context.Context) error {
 	return nil
 }
 
-// step reads a page, or looks at one again once all were read. A first page
-// that has users on it, is not full, and has no next one is the whole list.
+// step reads a page, or looks at one again once all were read. How many users Truto
+// puts on a page is its own affair: one that is not full may have lost its cursor.
 func (r *reading) step(ctx context.Context) ([]directory.User, error) {
 	if r.at.Again != nil {
 		return nil, r.again(ctx)
 	}
 	users, err := r.next(ctx)
-	switch {
-	case err != nil || r.at.Next != "":
-	case r.at.Pages == 1 && r.at.Rows > 0 && r.at.Rows < r.pageSize:
-		r.at = r.at.end()
-	default:
+	if err == nil && r.at.Next == "" {
 		r.at.Again = &walk{}
 	}
 	return users, err

@@ -79,7 +79,7 @@ func TestScopeTellsWhoAdministers(t *testing.T) {
 		{ID: "group", Roles: []string{}, Groups: []string{"G"}},
 		{ID: "none", Roles: []string{}, Groups: []string{}},
 		{ID: "no-group-told", Roles: []string{}},
-		{ID: "other", Roles: []string{"Device Owner"}, Groups: []string{"G"}},
+		{ID: "other", Roles: []string{"User"}, Groups: []string{"G"}},
 		{ID: "deleted", Roles: []string{"Administrator"}, Status: "deleted"},
 	} {
 		b.server.AddUser(u)
@@ -108,6 +108,21 @@ func TestReadOfNobodySaysWhoWasLeftOut(t *testing.T) {
 	s := mustRead(t, b.source(t))
 	equal(t, s.summary.Totals, map[directory.Kind]int{directory.Account: 0})
 	equal(t, s.summary.LeftOut, map[string]int{"users without any role or group": 1})
+}
+
+// A list that tells no details may write them as empty ones.
+func TestRowsThatSayNothingAreAskedFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t, unlimited())
+	b.server.AddUser(trutotest.User{Username: "u", Status: "active", Roles: []string{"Administrator"}})
+	b.server.SetQuirks(trutotest.Quirks{NamesOnly: true})
+	b.server.SetFault(trutotest.OnList(faults.Rewritten(func(page map[string]any) {
+		for _, row := range page["result"].([]any) {
+			row := row.(map[string]any)
+			row["roles"], row["groups"], row["emails"] = []any{}, []any{}, []any{}
+		}
+	})))
+	equal(t, mustRead(t, b.source(t)).user(t, directory.Account, "1").Roles, []string{"Administrator"})
 }
 
 // Whatever the habits of the list, the same people are read.
@@ -252,6 +267,9 @@ func TestReadFindsContradictions(t *testing.T) {
 		"more than it says":     {fault: trutotest.OnList(trutotest.Set("result_count", 3))},
 		"users again":           {fault: trutotest.OnList(trutotest.Set("next_cursor", "MD8w")).Times(1)},
 		"row without id":        {fault: onePage(`{"result":[{"name":"a"}]}`)},
+		"left out twice":        {fault: onePage(`{"result":[{"id":"1","roles":[],"groups":[]},{"id":"1","roles":[],"groups":[]}]}`)},
+		"two cursors":           {fault: onePage(`{"result":[],"next_cursor":"more","next_cursor":null}`)},
+		"lost cursor":           {fault: trutotest.OnList(trutotest.Set("next_cursor", nil)).Times(1), quirks: trutotest.Quirks{PageSize: 50}},
 		"id with a path":        {fault: onePage(`{"result":[{"id":"../1"}]}`)},
 		"id is an address":      {fault: onePage(`{"result":[{"id":"a@example.com"}]}`)},
 		"another shape":         {fault: onePage(`[1,2]`)},

@@ -1,10 +1,6 @@
 package truto
 
-import (
-	"strings"
-
-	"jamf-access-review/activities/directory"
-)
+import "jamf-access-review/activities/directory"
 
 // Why a user that was read does not belong to a snapshot.
 const (
@@ -52,13 +48,12 @@ func (r *row) notAdministrative() string {
 	return leftOutNoRole
 }
 
-// isAdministrative knows Jamf Pro's four roles, all of which are for its
-// console, and takes the word of any name that has "admin" in it. A role
-// without a name may be anything.
+// isAdministrative takes every role for one of Jamf Pro's console, where alone Jamf
+// Pro has roles, but for what can only be a word for those who are not let in there.
 func isAdministrative(role reference) bool {
-	switch roleName(role) {
-	case directory.Administrator, "Auditor", "Enrollment Only", "Custom":
-		return true
+	switch normalized(role) {
+	case "user", "end user", "enduser":
+		return false
 	}
-	return role.Name == "" || strings.Contains(strings.ToLower(string(role.Name)), directory.AdministrativeWord)
+	return true
 }

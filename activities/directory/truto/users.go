@@ -79,12 +79,14 @@ type reference struct {
 	Name httpclient.Text `json:"name"`
 }
 
-// isBare reports whether a row only says who there is.
+// isBare reports whether a row only says who there is. A list that tells no details
+// may write them as empty ones.
 func (r *row) isBare() bool {
-	return r.Username == "" && r.Status == "" && r.TwoFactor == "" && r.Emails == nil && r.Roles == nil && r.Groups == nil
+	return r.Username == "" && r.Status == "" && r.TwoFactor == "" && len(r.Emails)+len(r.Roles)+len(r.Groups) == 0
 }
 
-// list reads one page. A list that is absent is not an empty one.
+// list reads one page. A list that is absent is not an empty one, and where a user
+// comes twice another has not come at all.
 func (s *source) list(ctx context.Context, cursor string, limit int) (*listing, error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	if cursor != "" {
@@ -97,10 +99,16 @@ func (s *source) list(ctx context.Context, cursor string, limit int) (*listing, 
 	if page.Rows == nil {
 		return nil, inconsistent("Truto answered without its list of users")
 	}
+	seen := make(map[httpclient.Text]bool, len(page.Rows))
 	for i := range page.Rows {
-		if !validID(page.Rows[i].ID) {
+		id := page.Rows[i].ID
+		switch {
+		case !validID(id):
 			return nil, inconsistent("Truto lists a user without a usable id")
+		case seen[id]:
+			return nil, inconsistent("Truto lists a user twice, in the place of another")
 		}
+		seen[id] = true
 	}
 	return &page, nil
 }

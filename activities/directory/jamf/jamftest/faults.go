@@ -2,8 +2,11 @@ package jamftest
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -38,6 +41,14 @@ func WrongTotal(more int) *faults.Fault {
 			list["totalCount"] = total + float64(more)
 		}
 	})
+}
+
+// LargestTotal answers a list with the largest total that there can be.
+func LargestTotal() *faults.Fault {
+	total := regexp.MustCompile(`"totalCount": ?\d+`)
+	return &faults.Fault{Rewrite: func(b []byte) []byte {
+		return total.ReplaceAll(b, fmt.Appendf(nil, `"totalCount":%d`, math.MaxInt))
+	}}
 }
 
 // NoTotal answers a list that does not say how long it is.

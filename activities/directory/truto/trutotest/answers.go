@@ -202,6 +202,9 @@ func parsePlace(cursor string) (p place, ok bool) {
 }
 
 func (a *Account) page(at place, limit int) map[string]any {
+	if size := a.quirks.PageSize; size > 0 {
+		limit = min(limit, size)
+	}
 	rows := []any{}
 	next := place{at.offset, at.empty + 1}
 	if at.empty >= a.quirks.EmptyPages {

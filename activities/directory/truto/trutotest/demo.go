@@ -48,7 +48,7 @@ func demoUser(i int) User {
 	case 8:
 		u.Roles = nil // not told
 	case 9:
-		u.Roles, u.Emails = []string{"Device Owner"}, []string{}
+		u.Roles, u.Emails = []string{"User"}, []string{}
 	}
 	return u
 }

@@ -27,6 +27,8 @@ const (
 
 // Quirks are habits of a provider's list of users.
 type Quirks struct {
+	// PageSize is how many users a page has at most, whatever is asked for.
+	PageSize int
 	// EmptyPages puts so many empty pages with a cursor before each page.
 	EmptyPages int
 	// NamesOnly lists users with nothing but id and name.
