@@ -71,9 +71,19 @@ func (a *Activities) validate(ctx context.Context, l link, offer int64) (directo
 		if err := a.Record.ReplaceToken(ctx, l.connection.ID, e.Generation, l.refreshToken); err != nil {
 			return directory.Report{}, err
 		}
-		return probe(ctx, l, &recordTokens{record: a.Record, link: l})
+		report, err = probe(ctx, l, &recordTokens{record: a.Record, link: l})
+		return report, ofNewToken(err)
 	}
 	return report, err
+}
+
+// ofNewToken is an error of a probe by a token that was only just issued: another one
+// would fare no better where that is rejected.
+func ofNewToken(err error) error {
+	if e := directory.AsError(err); e != nil && e.Code == directory.TokenRejected {
+		return directory.Errorf(directory.Inconsistent, "%s, which was only just issued and was accepted elsewhere there", e.Message)
+	}
+	return err
 }
 
 // accept makes offered credentials that pass the connection's own. It returns
@@ -129,7 +139,7 @@ func try(ctx context.Context, l link, credentials directory.Credentials) (direct
 	}
 	token.Fresh = true
 	report, err := probe(ctx, l, oneToken(token))
-	return report, token, err
+	return report, token, ofNewToken(err)
 }
 
 func probe(ctx context.Context, l link, tokens directory.TokenSource) (directory.Report, error) {

@@ -68,6 +68,23 @@ func TestValidateKeepsTheOldCredentialsAndNotThoseThatAreRefused(t *testing.T) {
 	})
 }
 
+// Another token would fare no better: it is the source that contradicts itself.
+func TestValidateSaysWhereANewTokenIsRejectedThatWasAccepted(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/api/v1/accounts", "/api/v3/sso"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			w := setup(t, 1)
+			w.jamf.SetFault(faults.On(path, faults.Answer(401, `{"httpStatus":401,"errors":[{"code":"INVALID_TOKEN"}]}`)))
+			for _, offer := range []int64{0, w.offer(w.source.target().Credentials)} {
+				_, err := w.newRun().validate(w.connection, offer)
+				require.Equal(t, string(directory.Inconsistent), codeOf(err))
+				require.ErrorContains(t, err, path)
+			}
+		})
+	}
+}
+
 func TestValidateKeepsNoCredentialsThatLackAPrivilege(t *testing.T) {
 	w := setup(t, 1)
 	w.jamf.Revoke("Read Accounts")

@@ -36,7 +36,8 @@ func RenewalMargin(lifetime time.Duration) time.Duration {
 // RequestToken asks the client's Jamf Pro for a new access token by OAuth 2.0
 // client credentials. Generation and Fresh are left to whoever keeps the
 // token. Errors are CredentialsRejected when Jamf Pro refuses the client,
-// Unreachable when what answers is no Jamf Pro, Busy, or a context's.
+// Unreachable when what answers is no Jamf Pro, Inconsistent when the answer breaks
+// off, Busy, or a context's.
 func RequestToken(ctx context.Context, client *httpclient.Client, clientID, clientSecret string) (directory.Token, error) {
 	token, err := requestTokenAt(ctx, client, client.Base().JoinPath(tokenPath), clientID, clientSecret)
 	if isNotThere(err) {
