@@ -48,6 +48,14 @@ func (a Attention) Remedy(connection string) string {
 	return fmt.Sprintf(words, connection)
 }
 
+// Remedy is what a person is to do, "" where nothing is to be done.
+func (o Overview) Remedy() string {
+	if o.Attention == AttentionNone && slices.ContainsFunc(o.Monitors, Monitor.LacksRoster) {
+		return fmt.Sprintf("`starter staff import FILE.csv --org %q`", o.Organization)
+	}
+	return o.Attention.Remedy(o.Name)
+}
+
 func (o Overview) attention(now time.Time) Attention {
 	failing := func(m Monitor) bool { return m.State == Failing }
 	switch {

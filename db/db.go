@@ -87,6 +87,9 @@ func Open(ctx context.Context, databaseURL string, options ...Option) (*DB, erro
 	return d, nil
 }
 
+// connectTimeout is how long a server may take to let a session in.
+const connectTimeout = 10 * time.Second
+
 // newConnector makes sessions whose times are in UTC, however the server or
 // the environment is set, and says on which host.
 func newConnector(databaseURL string) (connector *pq.Connector, host string, err error) {
@@ -98,6 +101,9 @@ func newConnector(databaseURL string) (connector *pq.Connector, host string, err
 		config.Runtime = map[string]string{}
 	}
 	config.Runtime["timezone"] = "UTC"
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout // a context ends no wait for a greeting
+	}
 	// A statement and its parameters then go in one message, and not in two.
 	config.BinaryParameters = true
 	connector, err = pq.NewConnectorConfig(config)

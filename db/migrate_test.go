@@ -1,6 +1,7 @@
 package db
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -249,4 +250,14 @@ func TestUnavailableNamesTheAddressAndNoPassword(t *testing.T) {
 	}
 	_, err = Open(t.Context(), url)
 	require.ErrorContains(t, err, "127.0.0.1")
+}
+
+func TestAServerThatLetsNobodyInIsUnavailable(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	_, err = Open(t.Context(), "postgres://"+silent.Addr().String()+"/x?sslmode=disable")
+	var unavailable *UnavailableError
+	require.ErrorAs(t, err, &unavailable)
 }

@@ -41,9 +41,13 @@ type Monitor struct {
 	State MonitorState
 	// Reason says why, and whether a later sync was not applied.
 	Reason string
-	// Sync and EvaluatedAt say which snapshot it speaks of.
+	// Sync says which snapshot it speaks of, ReadSince how old that is, EvaluatedAt when
+	// it was judged, and RosterAt by which staff roster, that of when it was imported;
+	// nil where it was by none.
 	Sync         int
+	ReadSince    time.Time
 	EvaluatedAt  time.Time
+	RosterAt     *time.Time
 	Passing      int
 	Due          int
 	Failing      int
@@ -148,7 +152,8 @@ type monitorRow struct {
 
 func (row monitorRow) monitor(now time.Time) Monitor {
 	m := Monitor{
-		Code: row.Code, State: row.State, Reason: row.Reason, Sync: row.Number, EvaluatedAt: row.EvaluatedAt,
+		Code: row.Code, State: row.State, Reason: row.Reason,
+		Sync: row.Number, ReadSince: row.ReadSince, EvaluatedAt: row.EvaluatedAt, RosterAt: row.RosterAt,
 		Passing: row.Passing, Due: row.Due, Failing: row.Failing, NotEvaluable: row.NotEvaluable, Excepted: row.Excepted,
 	}
 	switch row.Aged {

@@ -162,7 +162,7 @@ func TestMonitorShowsItsWorst(t *testing.T) {
 	}
 	m := r.monitors(c)[AccessRemovedOnExit]
 	require.Equal(t, Monitor{
-		Code: AccessRemovedOnExit, State: Failing, Reason: "fails for 1 of 4 accounts", Sync: 4, EvaluatedAt: start,
+		Code: AccessRemovedOnExit, State: Failing, Reason: "fails for 1 of 4 accounts", Sync: 4, ReadSince: start, EvaluatedAt: start, RosterAt: new(start),
 		Passing: 1, Due: 1, Failing: 1, NotEvaluable: 1,
 	}, m)
 	findings := r.findings(c, AccessRemovedOnExit)

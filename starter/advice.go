@@ -84,7 +84,7 @@ var hints = map[string]string{
 	string(directory.Unreachable):         "check the URL in a browser, and that this machine's worker may reach it",
 	string(directory.Inconsistent):        "nothing was changed; try again, and if it stays so ask Jamf about the server",
 	codeInterrupted:                       "try again: `starter resync NAME`",
-	activities.Disconnected:               "`starter reconnect` with new credentials connects it again",
+	activities.Disconnected:               "`starter reconnect NAME` with new credentials connects it again: with --client-id, too, where Jamf Pro is read directly",
 	activities.NotFound:                   "`starter list` shows what there is",
 	codeUnexpected:                        lookForCause,
 

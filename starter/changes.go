@@ -23,8 +23,8 @@ func newChanges(a *app) *cobra.Command {
 		Use:   "changes NAME",
 		Short: "List what the syncs found different, oldest first",
 		Long: `The changes of a sync appear all at once, with the time at which it finished.
-Whoever polls asks since the "at" of the last change seen, which comes again, and
-not since the last time of asking: a sync may just have been recording then.`,
+Whoever polls asks since the "at" of the last change seen, which comes again,
+and not since the last time of asking: a sync may just have been recording then.`,
 		Example: `  starter changes acme
   starter changes acme --since 2026-11-01
   starter changes acme --since 7d -o json
@@ -55,7 +55,7 @@ func (a *app) changes(ctx context.Context, name, since string) error {
 	if err != nil {
 		return err
 	}
-	return a.printChanges(record.Changes(ctx, c.ID, from))
+	return a.printChanges(record.Changes(ctx, c.ID, from), "Nothing has changed.")
 }
 
 func (a *app) heldChanges(ctx context.Context, name string) error {
@@ -63,15 +63,18 @@ func (a *app) heldChanges(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.printChanges(record.HeldChanges(ctx, c.ID))
+	return a.printChanges(record.HeldChanges(ctx, c.ID), "Nothing is held.")
 }
 
-func (a *app) printChanges(changes iter.Seq2[db.Change, error]) error {
+// printChanges prints changes, and where there are none, in a table, so much.
+func (a *app) printChanges(changes iter.Seq2[db.Change, error], none string) error {
 	if a.format == output.JSON {
 		return output.StreamJSON(a.out, converted(changes, viewChange))
 	}
-	return output.WriteTable(a.out, []output.Column{output.Col("Sync", 5), output.Col("At", 20), output.Col("Who", 16), output.Col("Change", 8), output.Col("Before", 12), output.Col("After", 12)},
+	listed := 0
+	err := output.WriteTable(a.out, []output.Column{output.Col("Sync", 5), output.Col("At", 20), output.Col("Who", 16), output.Col("Change", 8), output.Col("Before", 12), output.Col("After", 12)},
 		converted(changes, func(c db.Change) []string {
+			listed++
 			before, after := facts(c.Before), facts(c.After)
 			// All of their facts differ; what they may do is enough for a table.
 			switch c.Change {
@@ -82,6 +85,10 @@ func (a *app) printChanges(changes iter.Seq2[db.Change, error]) error {
 			}
 			return []string{fmt.Sprint(c.Sync), when(&c.At), fmt.Sprintf("%s (%s %s)", c.Username, c.Kind, c.ID), c.Change, before, after}
 		}))
+	if err == nil && listed == 0 {
+		a.tell("%s", none)
+	}
+	return err
 }
 
 // facts is the before or after of a change in one line.

@@ -48,8 +48,8 @@ func TestConnectSyncsAndSaysWhatItDoes(t *testing.T) {
 	require.Equal(t, "jamf_pro", doc.Source)
 	require.Equal(t, jamftest.Modern().Version, doc.SourceVersion)
 	require.Equal(t, []monitorDoc{
-		{Code: "JAMF_ACCESS_REMOVED_ON_EXIT", State: "not_evaluable"},
-		{Code: "JAMF_USER_MFA_ENABLED", State: "not_evaluable"},
+		{Code: "JAMF_ACCESS_REMOVED_ON_EXIT", State: "not_evaluable", Reason: "there is no staff roster"},
+		{Code: "JAMF_USER_MFA_ENABLED", State: "not_evaluable", Reason: "cannot be evaluated for 3 of 3 accounts"},
 	}, doc.Monitors)
 	require.Equal(t, 1, doc.Sync.Number)
 	require.Equal(t, "connect", doc.Sync.Trigger)

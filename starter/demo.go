@@ -93,13 +93,14 @@ func (a *app) demo(ctx context.Context, c stack.Config, o demoOptions) error {
 		return err
 	}
 	defer simulated.stop()
-	state.Ports[o.via] = simulated.port
-	if err := saveDemo(s.Home, state); err != nil {
-		return err
-	}
 	st, err := a.startStack(ctx, s, c)
 	if err != nil {
 		return err
+	}
+	// Only now is there no other demo in this folder, whose settings they would be.
+	state.Ports[o.via] = simulated.port
+	if err := saveDemo(s.Home, state); err != nil {
+		return errors.Join(err, st.Stop())
 	}
 	if err := a.showDemo(ctx, st, simulated, o.exit); err != nil {
 		return errors.Join(err, st.Stop())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -13,8 +14,11 @@ type duration time.Duration
 // Set implements pflag.Value.
 func (d *duration) Set(s string) error {
 	parsed, err := parseDuration(s)
+	if err != nil {
+		return fmt.Errorf("%q is no duration, such as 90s, 6h or 1d12h", s)
+	}
 	*d = duration(parsed)
-	return err
+	return nil
 }
 
 // String implements pflag.Value. None is no default that help should show.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +23,19 @@ func TestAFailureAfterTheDocumentIsNoSecondOne(t *testing.T) {
 	a.report(&failure{Code: codeUnexpected, Message: "Temporal ended"}, answer.Begun)
 	require.Equal(t, document, stdout.String())
 	require.Equal(t, "Error: Temporal ended\n", stderr.String())
+}
+
+// A table that is cut off is no evidence.
+func TestAnAnswerThatCannotBeWrittenIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"--version"}, {"--help", "-o", "json"}} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		require.NoError(t, err)
+		var stderr bytes.Buffer
+		require.Equal(t, exitUnexpected, run(t.Context(), args, strings.NewReader(""), full, &stderr), "%v", args)
+		require.Contains(t, stderr.String(), "could not be written")
+		require.NoError(t, full.Close())
+	}
 }
 
 func TestAWorkflowThatIsCancelledWhileItIsWaitedFor(t *testing.T) {

@@ -45,7 +45,10 @@ func TestHelpOfEveryCommandIsOneDocumentAndHasExamples(t *testing.T) {
 	for _, command := range []string{"starter", "starter connect", "starter staff import", "starter keys rotate", "starter notify add"} {
 		require.Contains(t, seen, command)
 	}
-	require.Contains(t, ask[helpDoc](c, "completion").Help, "bash")
+	require.Contains(t, ask[helpDoc](c, "completion", "--help").Help, "bash")
+	for _, unknown := range [][]string{{"completion", "tcsh"}, {"help", "foo"}, {"help", "status", "foo"}, {"foo"}} {
+		require.Equal(t, 2, c.run(unknown...).code, "%v", unknown)
+	}
 	require.Contains(t, c.ok("connect", "--help").stdout, "Usage:\n  starter connect NAME")
 }
 

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -27,10 +28,7 @@ func main() {
 // run runs one command and returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	answer := &output.Answer{Writer: stdout}
-	a := &app{in: stdin, out: stdout, err: stderr, format: output.FormatIn(args)}
-	if a.format == output.JSON {
-		a.out = answer
-	}
+	a := &app{in: stdin, out: answer, err: stderr, format: output.FormatIn(args)}
 	defer a.close()
 	root := newRoot(a)
 	root.SetArgs(args)
@@ -38,6 +36,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(a.out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if answer.Err != nil {
+		err = fmt.Errorf("the answer could not be written: %w", answer.Err)
+	}
 	if err == nil {
 		return exitDone
 	}

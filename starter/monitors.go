@@ -84,7 +84,12 @@ func (a *app) printMonitors(views []monitorView, atMost int) error {
 		}
 		n := v.Counts
 		a.tell("  %d passing, %d due, %d failing, %d not evaluable", n.Passing, n.Due, n.Failing, n.NotEvaluable)
-		a.tell("  as of sync %d, %s", v.Sync, when(&v.EvaluatedAt))
+		a.tell("  of sync %d, read since %s", v.Sync, when(&v.ReadSince))
+		judged := "  judged " + when(&v.EvaluatedAt)
+		if v.RosterAt != nil {
+			judged += ", by the staff roster of " + when(v.RosterAt)
+		}
+		a.tell("%s", judged)
 		findings := v.Findings
 		if atMost > 0 && len(findings) > atMost {
 			findings = findings[:atMost]

@@ -79,9 +79,9 @@ func TestAnAccountIsDueAndThenFailingAfterItsPersonLeft(t *testing.T) {
 			exit := time.Now().Add(-c.ago).UTC().Truncate(time.Second)
 			s.importRoster(employed("ada"), left("bob", exit), employed("cleo"))
 			doc := s.connect(c.grace...)
-			require.Equal(t, monitorDoc{Code: removedOnExit, State: c.state}, doc.Monitors[0])
 			m := s.monitor(removedOnExit)
 			require.Equal(t, c.state, m.State)
+			require.Equal(t, monitorDoc{Code: removedOnExit, State: c.state, Reason: m.Reason}, doc.Monitors[0])
 			finding := m.findingOf(s.bob)
 			if c.state == "passing" {
 				require.Nil(t, finding)

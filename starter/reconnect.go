@@ -23,7 +23,8 @@ func newReconnect(a *app) *cobra.Command {
 		Short: "Give a connection new credentials",
 		Long: `Reconnect offers new credentials to a connection. They are kept only when Jamf
 accepts them; the connection then goes on at once, with a sync. Without
---client-id the client id stays and only the secret is new.
+--client-id the client id stays and only the secret is new; that of a
+disconnected connection is destroyed, and has to be given.
 
 The client secret is read as with connect.
 

@@ -53,6 +53,16 @@ a local stack; "starter connect" then connects a real Jamf Pro to it.`,
 	if a.format == output.JSON {
 		root.SetVersionTemplate(`{"version":"{{.Version}}"}` + "\n")
 	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = aCommand
+		case "completion":
+			c.Args, c.RunE = group, a.help
+		}
+	}
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", "FlagUsagesWrapped 80 "))
 	a.completed(root)
 	a.helped(root)
@@ -78,6 +88,14 @@ func one(what string) cobra.PositionalArgs {
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%s takes no argument %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// aCommand is the argument check of help.
+func aCommand(help *cobra.Command, args []string) error {
+	if _, rest, err := help.Root().Find(args); err != nil || len(rest) > 0 {
+		return usagef("there is no command %q", strings.Join(args, " "))
 	}
 	return nil
 }

@@ -183,7 +183,7 @@ func (a *app) listStaff(ctx context.Context, organization string) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, views(r.People, viewPerson))
 	}
-	a.tell("Imported %s.", ago(r.ImportedAt))
+	a.tell("Imported at %s, %s.", when(&r.ImportedAt), ago(r.ImportedAt))
 	return output.WriteTable(a.out, []output.Column{output.Col("E-mail", 26), output.Col("Name", 18), output.Col("Exited", 20), output.Col("Aliases", 12)},
 		rows(r.People, func(p db.Person) []string {
 			return []string{p.Email, p.Name, when(p.ExitedAt), strings.Join(p.Aliases, ", ")}

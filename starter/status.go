@@ -126,8 +126,8 @@ func printStatus(w io.Writer, v statusView) {
 	}
 	line("Connection", "%s (organization %s)", v.Connection, v.Organization)
 	line("State", "%s", v.State)
-	if todo := db.Attention(v.Attention).Remedy(v.Connection); todo != "" {
-		line("What to do", "%s", todo)
+	if v.remedy != "" {
+		line("What to do", "%s", v.remedy)
 	}
 	if v.Reason != "" {
 		line("Reason", "%s", v.Reason)
@@ -146,9 +146,15 @@ func printStatus(w io.Writer, v statusView) {
 		for _, reason := range reasons(s.Reason) {
 			line("", "%s", reason)
 		}
+		if v.AppliedSync > 0 && v.AppliedSync != s.Number {
+			line("On record", "sync %d", v.AppliedSync)
+		}
 	}
 	for _, m := range v.Monitors {
 		line("Monitor", "%s is %s", m.Code, m.State)
+		for _, reason := range reasons(m.Reason) {
+			line("", "%s", reason)
+		}
 	}
 	if s := v.SingleSignOn; s != nil {
 		line("Signing in", "%s", signingIn(*s))

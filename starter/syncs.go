@@ -38,6 +38,10 @@ func (a *app) syncs(ctx context.Context, name string, limit int) error {
 	if a.format == output.JSON {
 		return output.WriteJSON(a.out, views(syncs, viewSync))
 	}
+	if len(syncs) == 0 {
+		a.tell("No sync has begun yet: `starter status %s`.", name)
+		return nil
+	}
 	return output.WriteTable(a.out, []output.Column{output.Col("Nr", 6), output.Col("Trigger", 9), output.Col("Outcome", 8), output.Col("Finished", 20), output.Col("Accts", 7), output.Col("+", 5), output.Col("~", 5), output.Col("-", 5), output.Col("Reason", 24)},
 		rows(syncs, func(s db.Sync) []string {
 			n := func(n int) string { return fmt.Sprint(n) }

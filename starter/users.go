@@ -33,6 +33,9 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 	}
 	accounts := record.Accounts(ctx, c.ID, removed)
 	if a.format == output.JSON {
+		if c.AppliedSync == 0 {
+			a.say("No sync of %s has been applied yet.", c.Name)
+		}
 		return output.StreamJSON(a.out, converted(accounts, viewUser))
 	}
 	listed := 0
@@ -48,10 +51,16 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 				status = "removed " + ago(*u.RemovedAt)
 			}
 			return []string{u.Username, email, status, string(u.MFA), accessOf(u), strings.Join(u.Roles, ", ")}
-		})); err != nil || listed > 0 {
+		})); err != nil {
 		return err
 	}
-	return a.whyNobody(ctx, record, c, removed)
+	if removed {
+		if listed == 0 {
+			a.tell("Nobody was removed.")
+		}
+		return nil
+	}
+	return a.ofWhichSync(ctx, record, c)
 }
 
 // accessOf is the access level, and the site that it is limited to.
@@ -62,13 +71,9 @@ func accessOf(u db.Account) string {
 	return u.AccessLevel + " (" + u.Site + ")"
 }
 
-// whyNobody says why there is nobody to list.
-func (a *app) whyNobody(ctx context.Context, record *db.DB, c db.Connection, removed bool) error {
-	switch {
-	case removed:
-		a.tell("Nobody was removed.")
-		return nil
-	case c.AppliedSync == 0:
+// ofWhichSync says which sync found the users, and what it did not read.
+func (a *app) ofWhichSync(ctx context.Context, record *db.DB, c db.Connection) error {
+	if c.AppliedSync == 0 {
 		a.tell("No sync has been applied yet: `starter status %s`.", c.Name)
 		return nil
 	}
@@ -76,6 +81,7 @@ func (a *app) whyNobody(ctx context.Context, record *db.DB, c db.Connection, rem
 	if err != nil {
 		return err
 	}
+	a.tell("\nOf sync %d, at %s", sync.Number, when(sync.FinishedAt))
 	for _, reason := range reasons(sync.Reason) {
 		a.tell("%s", output.Clean(reason))
 	}

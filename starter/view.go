@@ -35,8 +35,9 @@ func viewSync(s db.Sync) syncView {
 }
 
 type monitorState struct {
-	Code  string `json:"code"`
-	State string `json:"state"`
+	Code   string `json:"code"`
+	State  string `json:"state"`
+	Reason string `json:"reason"`
 }
 
 // syncedView is what connect and resync print.
@@ -54,12 +55,14 @@ type syncedView struct {
 }
 
 type statusView struct {
-	Connection    string                  `json:"connection"`
-	Organization  string                  `json:"organization"`
-	State         string                  `json:"state"`
-	Reason        string                  `json:"reason"`
-	NextSyncAt    *time.Time              `json:"next_sync_at"`
-	LastSync      *syncView               `json:"last_sync"`
+	Connection   string     `json:"connection"`
+	Organization string     `json:"organization"`
+	State        string     `json:"state"`
+	Reason       string     `json:"reason"`
+	NextSyncAt   *time.Time `json:"next_sync_at"`
+	LastSync     *syncView  `json:"last_sync"`
+	// AppliedSync is the number of the sync that is on record, 0 before the first.
+	AppliedSync   int                     `json:"applied_sync"`
 	Scope         string                  `json:"scope"`
 	Every         string                  `json:"every"`
 	Source        string                  `json:"source"`
@@ -72,6 +75,8 @@ type statusView struct {
 	// Attention is what it needs a person for: "" or reconnect, cancelled,
 	// held, late, failed or monitors.
 	Attention string `json:"attention"`
+	// remedy is what that person is to do.
+	remedy string
 }
 
 type userView struct {
@@ -118,7 +123,9 @@ type monitorView struct {
 	Code        string        `json:"code"`
 	State       string        `json:"state"`
 	Sync        int           `json:"sync"`
+	ReadSince   time.Time     `json:"read_since"`
 	EvaluatedAt time.Time     `json:"evaluated_at"`
+	RosterAt    *time.Time    `json:"roster_imported_at"`
 	Counts      countsView    `json:"counts"`
 	Reason      string        `json:"reason"`
 	Findings    []findingView `json:"findings"`
@@ -155,7 +162,8 @@ func viewMonitors(monitors []db.Monitor, findings []db.Finding) []monitorView {
 	views := []monitorView{}
 	for _, m := range monitors {
 		views = append(views, monitorView{
-			Code: m.Code, State: string(m.State), Sync: m.Sync, EvaluatedAt: seconds(m.EvaluatedAt), Reason: m.Reason,
+			Code: m.Code, State: string(m.State), Sync: m.Sync, Reason: m.Reason,
+			ReadSince: seconds(m.ReadSince), EvaluatedAt: seconds(m.EvaluatedAt), RosterAt: optionalSeconds(m.RosterAt),
 			Counts:   countsView{m.Passing, m.Due, m.Failing, m.NotEvaluable, m.Excepted},
 			Findings: list(byCode[m.Code]),
 		})
@@ -166,7 +174,7 @@ func viewMonitors(monitors []db.Monitor, findings []db.Finding) []monitorView {
 func statesOf(monitors []db.Monitor) []monitorState {
 	states := []monitorState{}
 	for _, m := range monitors {
-		states = append(states, monitorState{m.Code, string(m.State)})
+		states = append(states, monitorState{m.Code, string(m.State), m.Reason})
 	}
 	return states
 }
@@ -198,8 +206,8 @@ func viewStatus(o db.Overview) statusView {
 	v := statusView{
 		Connection: o.Name, Organization: o.Organization, State: string(o.State), Reason: o.Reason,
 		Scope: string(o.Scope), Every: short(o.Every), Source: o.Source, SourceVersion: o.Report.Version, URL: o.BaseURL,
-		Limitations: list(o.Report.Limitations), SingleSignOn: o.Report.SingleSignOn,
-		NextSyncAt: optionalSeconds(o.NextSyncAt), Monitors: statesOf(o.Monitors), Attention: string(o.Attention),
+		AppliedSync: o.AppliedSync, Limitations: list(o.Report.Limitations), SingleSignOn: o.Report.SingleSignOn,
+		NextSyncAt: optionalSeconds(o.NextSyncAt), Monitors: statesOf(o.Monitors), Attention: string(o.Attention), remedy: o.Remedy(),
 	}
 	if late := o.Late(time.Now()); late > 0 {
 		v.Reason = joined(v.Reason, "its next sync is "+round(late)+" late: `starter doctor "+o.Name+"` says why")

@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"reflect"
 	"time"
-
-	"golang.org/x/term"
 
 	"jamf-access-review/starter/output"
 )
@@ -47,8 +44,8 @@ func (a *app) watchStatus(ctx context.Context, name string) error {
 func (a *app) draw(v statusView, different bool) error {
 	const clear = "\x1b[H\x1b[2J"
 	var text bytes.Buffer
-	switch f, ok := a.out.(*os.File); {
-	case ok && term.IsTerminal(int(f.Fd())):
+	switch _, terminal := output.Terminal(a.out); {
+	case terminal:
 		text.WriteString(clear)
 		printStatus(&text, v)
 		text.WriteString("\nCtrl-C ends this.\n")

@@ -55,7 +55,11 @@ func (e *examination) examineState(c db.Connection) {
 	case db.Paused:
 		e.warn(checkConnection, "`starter resume "+c.Name+"`", "paused: it syncs only when asked to")
 	case db.Disconnected:
-		e.warn(checkConnection, "`starter reconnect "+c.Name+"` with new credentials", "disconnected: its credentials are destroyed and its record is kept")
+		remedy := "`starter reconnect " + c.Name + "` with new credentials"
+		if c.Source != directory.Truto {
+			remedy += ", --client-id among them"
+		}
+		e.warn(checkConnection, remedy, "disconnected: its credentials are destroyed and its record is kept")
 	case db.Connecting:
 		e.warn(checkConnection, "`starter status "+c.Name+"` shows how far it is", "it is still connecting")
 	default:

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strings"
 	"unicode"
+
+	"golang.org/x/term"
 )
 
 // Format is how a command answers.
@@ -48,18 +51,33 @@ func (f *Format) String() string { return string(*f) }
 // Type implements pflag.Value.
 func (f *Format) Type() string { return "format" }
 
-// Answer is standard output where it is to be one document.
+// Answer is standard output.
 type Answer struct {
 	io.Writer
-	// Begun says that there is something of one: another after it would be no answer.
+	// Begun says that something of an answer was written, or was to be: a document
+	// after it would be no answer.
 	Begun bool
+	// Err is the first error of a write: an answer that is not whole is none.
+	Err error
 }
 
 // Write implements io.Writer.
 func (a *Answer) Write(b []byte) (n int, err error) {
+	a.Begun = true
 	n, err = a.Writer.Write(b)
-	a.Begun = a.Begun || n > 0
+	if a.Err == nil {
+		a.Err = err
+	}
 	return n, err
+}
+
+// Terminal returns the terminal that w writes to, if it does.
+func Terminal(w io.Writer) (*os.File, bool) {
+	if a, ok := w.(*Answer); ok {
+		w = a.Writer
+	}
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
 // WriteJSON writes one JSON document.

@@ -3,7 +3,6 @@ package output
 import (
 	"io"
 	"iter"
-	"os"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -71,7 +70,7 @@ func WriteTable(w io.Writer, columns []Column, rows iter.Seq2[[]string, error]) 
 
 // widthOf is the width of a terminal; 0 of what is none.
 func widthOf(w io.Writer) int {
-	f, ok := w.(*os.File)
+	f, ok := Terminal(w)
 	if !ok {
 		return 0
 	}

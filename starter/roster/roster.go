@@ -136,7 +136,7 @@ func noColumn(name string) string {
 
 func parse(record []string, index map[string]int, row int) (db.Person, error) {
 	if len(record) != len(index) {
-		return db.Person{}, &Error{row, "", fmt.Sprintf("it has %d fields and the header has %d", len(record), len(index))}
+		return db.Person{}, &Error{row, "", fmt.Sprintf("its fields are %d, and those of the header %d", len(record), len(index))}
 	}
 	field := func(column string) string {
 		i, ok := index[column]
