@@ -110,8 +110,9 @@ type snapshot struct {
 	requests int
 	// inPlace says that it is staged as accounts, and that none are on record.
 	inPlace bool
-	// held is why it is to be held, where that is decided already.
-	held string
+	// held is why it is to be held, where that is decided already, and accepted why it
+	// would have been, had a person not accepted that.
+	held, accepted string
 	// confirmed is the last of the missing accounts that the source was asked for.
 	confirmed directory.Identity
 }
@@ -142,12 +143,14 @@ func (s *snapshot) hold(ctx context.Context, tx *sqlx.Tx, connection Connection,
 	if err := s.counts.compare(ctx, tx, connection.ID, s.summary, s.confirmed); err != nil {
 		return "", err
 	}
+	why := s.counts.brake(connection.Hold)
 	switch {
 	case s.held != "":
 		return s.held, nil
 	case !accept:
-		return s.counts.brake(connection.Hold), nil
+		return why, nil
 	}
+	s.accepted = why
 	accepted, err := lastTaken(ctx, tx, connection)
 	if err != nil || accepted == nil {
 		return "", err
@@ -167,11 +170,17 @@ func apply(ctx context.Context, tx *sqlx.Tx, connection Connection, snapshot sna
 	if s.Reason = leftOutReason(summary); s.Accounts == 0 {
 		s.Reason = emptyReason(connection.Scope, summary)
 	}
+	if snapshot.accepted != "" {
+		s.Reason = strings.TrimSuffix(acceptedReason+snapshot.accepted+"; "+s.Reason, "; ")
+	}
 	if err := recordReport(ctx, tx, connection.ID, s.Number, summary); err != nil {
 		return err
 	}
 	return evaluateMonitors(ctx, tx, connection.ID, s.Number, *s.FinishedAt)
 }
+
+// acceptedReason begins the reason of a sync that a person has accepted.
+const acceptedReason = "removals were accepted: "
 
 func recordReport(ctx context.Context, tx *sqlx.Tx, connectionID int64, number int, summary directory.Summary) error {
 	limitations, err := jsonb(append([]directory.Limitation{}, summary.Limitations...))

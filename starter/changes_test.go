@@ -201,6 +201,7 @@ func TestASnapshotThatRemovesTooMuchIsHeld(t *testing.T) {
 			require.Contains(t, s.ok("changes", s.name, "--held").stdout, held[0].Username)
 
 			doc = s.resync("--accept-removals")
+			require.Contains(t, doc.Sync.Reason, "removals were accepted: it would ", "the record says that a person did")
 			require.Equal(t, "applied", doc.Sync.Outcome)
 			require.Positive(t, doc.Sync.Removed+doc.Sync.Changed)
 			applied := s.changesOf(doc.Sync.Number)
