@@ -96,7 +96,7 @@ type Change struct {
 // they come from the database. Arrivals of accounts that have not changed are in
 // the accounts, which are not looked at where nobody has arrived since then.
 func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) iter.Seq2[Change, error] {
-	return changes(ctx, d.sql, `
+	return stream[Change](ctx, d.sql, `
 		WITH since AS MATERIALIZED (SELECT min(number) AS number FROM syncs WHERE connection_id = $1 AND finished_at >= $2)
 		SELECT number, at, kind, source_id, username, change, before, after FROM (
 			SELECT number, at, kind, source_id, coalesce(username, '') AS username, change, before, after
@@ -110,29 +110,4 @@ func (d *DB) Changes(ctx context.Context, connectionID int64, since time.Time) i
 		) change
 		WHERE at >= $2
 		ORDER BY at, number, kind, source_id`, connectionID, since)
-}
-
-// changes yields the changes that a query finds, as they come from the database.
-func changes(ctx context.Context, q sqlx.QueryerContext, query string, parameters ...any) iter.Seq2[Change, error] {
-	return func(yield func(Change, error) bool) {
-		rows, err := q.QueryxContext(ctx, query, parameters...)
-		if err != nil {
-			yield(Change{}, err)
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var c Change
-			if err := rows.StructScan(&c); err != nil {
-				yield(Change{}, err)
-				return
-			}
-			if !yield(c, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(Change{}, err)
-		}
-	}
 }

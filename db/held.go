@@ -63,7 +63,7 @@ func lastTaken(ctx context.Context, tx *sqlx.Tx, connection Connection) (*taken,
 // replace, and full administrators who would be none any more; 1000 at most, in
 // order of kind and id.
 func (d *DB) HeldChanges(ctx context.Context, connectionID int64) iter.Seq2[Change, error] {
-	return changes(ctx, d.sql, `
+	return stream[Change](ctx, d.sql, `
 		SELECT number, at, kind, source_id, coalesce(username, '') AS username, change, before, after
 		FROM held_changes JOIN connections c ON c.id = connection_id LEFT JOIN accounts USING (connection_id, kind, source_id)
 		WHERE connection_id = $1 AND number > c.applied_number

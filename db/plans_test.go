@@ -109,6 +109,9 @@ func TestAConnectionReadsNoRowsOfOthers(t *testing.T) {
 	require.NoError(t, err)
 	_, err = r.Monitors(r.ctx, c.ID)
 	require.NoError(t, err)
+	for _, err := range r.PastOutcomes(r.ctx, c.ID, time.Time{}) {
+		require.NoError(t, err)
+	}
 	_, err = r.Overview(r.ctx, c.Name)
 	require.NoError(t, err)
 	_, err = r.Syncs(r.ctx, c.ID, 10)

@@ -2,29 +2,72 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"jamf-access-review/db"
 	"jamf-access-review/starter/output"
 )
 
 func newMonitors(a *app) *cobra.Command {
-	var check bool
+	var check, history bool
+	var since string
 	cmd := &cobra.Command{
 		Use:   "monitors NAME",
 		Short: "Show the monitors' outcomes and findings",
 		Long: `A finding is passing, due (within its grace period), failing, or not_evaluable
 (the data that would tell is missing). A monitor shows its worst.
 
-With --check the exit status is 7 unless every monitor passes.`,
+With --check the exit status is 7 unless every monitor passes. With --history
+each outcome is listed as it was found, oldest first, without its findings: a
+sync is judged again when a staff roster is imported.`,
 		Example: `  starter monitors acme
-  starter monitors acme --check -o json`,
+  starter monitors acme --check -o json
+  starter monitors acme --history --since 90d`,
 		Args: named,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.monitors(cmd.Context(), args[0], check) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case history && check:
+				return usagef("--history and --check do not go together")
+			case history:
+				return a.monitorHistory(cmd.Context(), args[0], since)
+			case since != "":
+				return usagef("--since goes with --history")
+			}
+			return a.monitors(cmd.Context(), args[0], check)
+		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "exit with status 7 unless every monitor passes")
+	cmd.Flags().BoolVar(&history, "history", false, "list every outcome that there was instead")
+	cmd.Flags().StringVar(&since, "since", "", "with --history: time (RFC 3339, or UTC), date, or duration back from now")
 	return cmd
+}
+
+func (a *app) monitorHistory(ctx context.Context, name, since string) error {
+	from, err := parseSince(since)
+	if err != nil {
+		return err
+	}
+	record, c, err := a.connection(ctx, name)
+	if err != nil {
+		return err
+	}
+	outcomes := record.PastOutcomes(ctx, c.ID, from)
+	if a.format == output.JSON {
+		return output.StreamJSON(a.out, converted(outcomes, viewPastOutcome))
+	}
+	listed := 0
+	err = output.WriteTable(a.out, []output.Column{output.Col("Judged", 20), output.Col("Sync", 5), output.Col("Monitor", 14), output.Col("State", 13), output.Col("Roster of", 12), output.Col("Reason", 12)},
+		converted(outcomes, func(o db.PastOutcome) []string {
+			listed++
+			return []string{when(&o.EvaluatedAt), fmt.Sprint(o.Sync), o.Code, string(o.State), when(o.RosterAt), o.Reason}
+		}))
+	if err == nil && listed == 0 {
+		a.tell("No monitor has run.")
+	}
+	return err
 }
 
 func (a *app) monitors(ctx context.Context, name string, check bool) error {

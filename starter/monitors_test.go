@@ -110,6 +110,26 @@ func nonzero(counts map[string]int) map[string]int {
 	return left
 }
 
+func TestTheHistoryOfMonitorsTellsWhatIsNoLongerSo(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.importRoster(employed("ada"), left("bob", time.Now().Add(-time.Hour)), employed("cleo"))
+	s.connect("--exit-grace", "0s")
+	s.jamf.RemoveAccount(s.bob)
+	s.resync()
+	var states []string
+	for _, m := range ask[[]monitorDoc](s.cli, "monitors", s.name, "--history", "--since", "1d") {
+		if m.Code == removedOnExit {
+			states = append(states, m.State)
+		}
+	}
+	require.Equal(t, []string{"failing", "passing"}, states)
+	require.Contains(t, s.ok("monitors", s.name, "--history").stdout, "fails for 1 of 3 accounts")
+	require.Equal(t, "[]", strings.TrimSpace(s.ok("monitors", s.name, "--history", "--since", "2100-01-01", "-o", "json").stdout))
+	s.refuse(2, "usage", "monitors", s.name, "--since", "1d")
+	s.refuse(2, "usage", "monitors", s.name, "--history", "--check")
+}
+
 func TestAMonitorPassesOnceTheAccountIs(t *testing.T) {
 	t.Parallel()
 	for name, mend := range map[string]func(*subject){

@@ -171,6 +171,23 @@ func viewMonitors(monitors []db.Monitor, findings []db.Finding) []monitorView {
 	return views
 }
 
+type pastOutcomeView struct {
+	Code        string     `json:"code"`
+	State       string     `json:"state"`
+	Sync        int        `json:"sync"`
+	EvaluatedAt time.Time  `json:"evaluated_at"`
+	RosterAt    *time.Time `json:"roster_imported_at"`
+	Counts      countsView `json:"counts"`
+	Reason      string     `json:"reason"`
+}
+
+func viewPastOutcome(o db.PastOutcome) pastOutcomeView {
+	return pastOutcomeView{
+		Code: o.Code, State: string(o.State), Sync: o.Sync, EvaluatedAt: seconds(o.EvaluatedAt), RosterAt: optionalSeconds(o.RosterAt),
+		Counts: countsView{o.Passing, o.Due, o.Failing, o.NotEvaluable, o.Excepted}, Reason: o.Reason,
+	}
+}
+
 func statesOf(monitors []db.Monitor) []monitorState {
 	states := []monitorState{}
 	for _, m := range monitors {
