@@ -50,7 +50,7 @@ func (a Attention) Remedy(connection string) string {
 
 // Remedy is what a person is to do, "" where nothing is to be done.
 func (o Overview) Remedy() string {
-	if o.Attention == AttentionNone && slices.ContainsFunc(o.Monitors, Monitor.LacksRoster) {
+	if o.Attention == AttentionNone && o.State != Disconnected && slices.ContainsFunc(o.Monitors, Monitor.LacksRoster) {
 		return fmt.Sprintf("`starter staff import FILE.csv --org %q`", o.Organization)
 	}
 	return o.Attention.Remedy(o.Name)
