@@ -50,10 +50,16 @@ func (a Attention) Remedy(connection string) string {
 
 // Remedy is what a person is to do, "" where nothing is to be done.
 func (o Overview) Remedy() string {
-	if o.Attention == AttentionNone && o.State != Disconnected && slices.ContainsFunc(o.Monitors, Monitor.LacksRoster) {
+	if o.Attention == AttentionNone && o.LacksRoster() {
 		return fmt.Sprintf("`starter staff import FILE.csv --org %q`", o.Organization)
 	}
 	return o.Attention.Remedy(o.Name)
+}
+
+// LacksRoster says that a monitor cannot be evaluated because no staff roster was
+// imported. One of a disconnected connection never will be.
+func (o Overview) LacksRoster() bool {
+	return o.State != Disconnected && slices.ContainsFunc(o.Monitors, Monitor.LacksRoster)
 }
 
 func (o Overview) attention(now time.Time) Attention {

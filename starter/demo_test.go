@@ -37,6 +37,7 @@ func TestDemo(t *testing.T) {
 			t.Run("keeps its data and ends on Ctrl-C", h.demoStaysUp)
 			t.Run("begins anew after a disconnect, and elsewhere", h.demoBeginsAnew)
 			t.Run("goes on with a connect that it was stopped in", h.demoGoesOnConnecting)
+			t.Run("leaves the settings of another alone", h.demoBesideAnother)
 			t.Run("says as JSON how its sync failed", h.demoFails)
 			t.Run("shows the same through Truto", h.demoThroughTruto)
 			t.Run("names the flag of a port that is taken", h.demoWithTakenPorts)
@@ -365,6 +366,20 @@ func (h *home) demoGoesOnConnecting(t *testing.T) {
 	p = h.demo(t, "--exit")
 	require.Zero(t, p.exit(t), "%s", p)
 	require.Contains(t, p.stdout.String(), "Sync 1: ")
+}
+
+// demoBesideAnother is refused: a demo that took over its port would begin anew.
+func (h *home) demoBesideAnother(t *testing.T) {
+	settings := func() string {
+		content, err := os.ReadFile(filepath.Join(h.data(), "demo.json"))
+		require.NoError(t, err)
+		return string(content)
+	}
+	before, p := settings(), h.dev(t)
+	refused := h.demo(t, "--jamf-port", fmt.Sprint(freePort(t)), "--exit")
+	require.Equal(t, 2, refused.exit(t), "%s", refused)
+	require.Equal(t, before, settings())
+	require.Zero(t, p.interrupt(t), "%s", p)
 }
 
 // dev is a dev that is up.

@@ -23,8 +23,9 @@ func TestTheHistoryOfASyncDoesNotGrowWithItsUsers(t *testing.T) {
 	require.LessOrEqual(t, large.events, int64(19))
 	require.LessOrEqual(t, large.actions, 4)
 	require.LessOrEqual(t, large.bytes, int64(8<<10))
-	// Larger numbers have more digits, and that is all.
-	require.InDelta(t, small.bytes, large.bytes, 64)
+	// Larger numbers have more digits; and a task names the worker that has the run in
+	// memory, in 135 bytes, unless it had to make room. One byte a user would be 2,000.
+	require.InDelta(t, small.bytes, large.bytes, 512)
 }
 
 // recurrence is what one scheduled sync cost at Temporal.

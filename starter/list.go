@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,7 +89,7 @@ func whatToDo(o db.Overview) string {
 	case db.AttentionMonitors:
 		return "starter monitors " + o.Name
 	}
-	if slices.ContainsFunc(o.Monitors, db.Monitor.LacksRoster) {
+	if o.LacksRoster() {
 		return fmt.Sprintf("starter staff import FILE.csv --org %q", o.Organization)
 	}
 	return ""
