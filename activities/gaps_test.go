@@ -52,12 +52,15 @@ func TestGroupsThatChangeBetweenTwoWorkersAreNotMixed(t *testing.T) {
 	require.NoError(t, err)
 	_, err = r.recordOutcomes(w.connection, false)
 	require.NoError(t, err)
+	grouped := 0
 	for a, err := range w.record.Accounts(t.Context(), w.connection.ID, false) {
 		require.NoError(t, err)
 		if a.AccessLevel == "Group Access" {
 			require.Equal(t, []string{"Two"}, a.Groups, a.Username)
+			grouped++
 		}
 	}
+	require.Len(t, ids, grouped)
 }
 
 func TestAPrivilegeThatIsWithdrawnTakesNoRoles(t *testing.T) {
@@ -74,13 +77,16 @@ func TestAPrivilegeThatIsWithdrawnTakesNoRoles(t *testing.T) {
 		_, err = r.recordOutcomes(w.connection, false)
 		require.NoError(t, err)
 	}
+	found := false
 	for a, err := range w.record.Accounts(t.Context(), w.connection.ID, false) {
 		require.NoError(t, err)
 		if a.Username == "through-group" {
 			require.Equal(t, []string{"Administrator"}, a.Roles)
 			require.Equal(t, []string{"Admins"}, a.Groups)
+			found = true
 		}
 	}
+	require.True(t, found)
 }
 
 // Also where something in front of Jamf Pro answers for it.
