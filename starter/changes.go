@@ -71,10 +71,8 @@ func (a *app) printChanges(changes iter.Seq2[db.Change, error], none string) err
 	if a.format == output.JSON {
 		return output.StreamJSON(a.out, converted(changes, viewChange))
 	}
-	listed := 0
-	err := output.WriteTable(a.out, []output.Column{output.Col("Sync", 5), output.Col("At", 20), output.Col("Who", 16), output.Col("Change", 8), output.Col("Before", 12), output.Col("After", 12)},
+	return a.printTable(none, []output.Column{output.Col("Sync", 5), output.Col("At", 20), output.Col("Who", 16), output.Col("Change", 8), output.Col("Before", 12), output.Col("After", 12)},
 		converted(changes, func(c db.Change) []string {
-			listed++
 			before, after := facts(c.Before), facts(c.After)
 			// All of their facts differ; what they may do is enough for a table.
 			switch c.Change {
@@ -85,10 +83,6 @@ func (a *app) printChanges(changes iter.Seq2[db.Change, error], none string) err
 			}
 			return []string{fmt.Sprint(c.Sync), when(&c.At), fmt.Sprintf("%s (%s %s)", c.Username, c.Kind, c.ID), c.Change, before, after}
 		}))
-	if err == nil && listed == 0 {
-		a.tell("%s", none)
-	}
-	return err
 }
 
 // facts is the before or after of a change in one line.

@@ -58,16 +58,10 @@ func (a *app) monitorHistory(ctx context.Context, name, since string) error {
 	if a.format == output.JSON {
 		return output.StreamJSON(a.out, converted(outcomes, viewPastOutcome))
 	}
-	listed := 0
-	err = output.WriteTable(a.out, []output.Column{output.Col("Judged", 20), output.Col("Sync", 5), output.Col("Monitor", 14), output.Col("State", 13), output.Col("Roster of", 12), output.Col("Reason", 12)},
+	return a.printTable("No monitor has run.", []output.Column{output.Col("Judged", 20), output.Col("Sync", 5), output.Col("Monitor", 14), output.Col("State", 13), output.Col("Roster of", 12), output.Col("Reason", 12)},
 		converted(outcomes, func(o db.PastOutcome) []string {
-			listed++
 			return []string{when(&o.EvaluatedAt), fmt.Sprint(o.Sync), o.Code, string(o.State), when(o.RosterAt), o.Reason}
 		}))
-	if err == nil && listed == 0 {
-		a.tell("No monitor has run.")
-	}
-	return err
 }
 
 func (a *app) monitors(ctx context.Context, name string, check bool) error {

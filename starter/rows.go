@@ -2,6 +2,8 @@ package main
 
 import (
 	"iter"
+
+	"jamf-access-review/starter/output"
 )
 
 // converted applies f to what a query yields, as it comes.
@@ -47,4 +49,17 @@ func list[T any](l []T) []T {
 		return []T{}
 	}
 	return l
+}
+
+// printTable prints a table, and below one without rows what none says of that.
+func (a *app) printTable(none string, columns []output.Column, content iter.Seq2[[]string, error]) error {
+	printed := false
+	err := output.WriteTable(a.out, columns, converted(content, func(row []string) []string {
+		printed = true
+		return row
+	}))
+	if err == nil && !printed && none != "" {
+		a.tell("%s", none)
+	}
+	return err
 }

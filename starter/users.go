@@ -38,10 +38,12 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 		}
 		return output.StreamJSON(a.out, converted(accounts, viewUser))
 	}
-	listed := 0
-	if err := output.WriteTable(a.out, []output.Column{output.Col("Username", 14), output.Col("E-mail", 18), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Access", 8), output.Col("Roles", 14)},
+	none := ""
+	if removed {
+		none = "Nobody was removed."
+	}
+	if err := a.printTable(none, []output.Column{output.Col("Username", 14), output.Col("E-mail", 18), output.Col("Status", 8), output.Col("MFA", 8), output.Col("Access", 8), output.Col("Roles", 14)},
 		converted(accounts, func(u db.Account) []string {
-			listed++
 			email := u.Email
 			if u.Kind != directory.Account {
 				email = strings.TrimSpace(email + " (" + strings.ReplaceAll(string(u.Kind), "_", " ") + ")")
@@ -51,14 +53,8 @@ func (a *app) users(ctx context.Context, name string, removed bool) error {
 				status = "removed " + ago(*u.RemovedAt)
 			}
 			return []string{u.Username, email, status, string(u.MFA), accessOf(u), strings.Join(u.Roles, ", ")}
-		})); err != nil {
+		})); err != nil || removed {
 		return err
-	}
-	if removed {
-		if listed == 0 {
-			a.tell("Nobody was removed.")
-		}
-		return nil
 	}
 	return a.ofWhichSync(ctx, record, c)
 }
